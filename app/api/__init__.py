@@ -1,0 +1,1 @@
+"""Answer: HTTP in, one flow, HTTP out."""

@@ -1,0 +1,49 @@
+"""Hand the house to endpoints: everything that a flow may be given."""
+
+from dataclasses import dataclass
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from fastapi import Depends, Request
+
+from app import clock
+from app.core.windows import micros
+from app.gateways.tokens import TokenCounter
+from app.store.database import Store
+from app.store.directory import Directory
+from app.store.groupcache import GroupCache
+from app.store.shelf import PolicyShelf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """What the composition root opened."""
+
+    store: Store
+    shelf: PolicyShelf
+    directory: Directory
+    cache: GroupCache
+    tokens: TokenCounter
+    zone: ZoneInfo
+    ttl_seconds: int
+    now: clock.Now = clock.now
+    new_id: clock.NewId = clock.new_id
+
+    def identify(
+        self, workspace: str, agent: str, agent_type: str | None = None
+    ) -> tuple[str, str | None]:
+        """The full name of an agent that reports usage, and its profile if it has one."""
+        return self.shelf.book(workspace).identify(agent, agent_type)
+
+    def now_micros(self) -> int:
+        """The present moment in microseconds since 1970."""
+        return micros(self.now())
+
+
+async def house_of(request: Request) -> House:
+    """The house that serves this request."""
+    house: House = request.app.state.house
+    return house
+
+
+HouseDep = Annotated[House, Depends(house_of)]

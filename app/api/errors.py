@@ -1,0 +1,158 @@
+"""Answer every error as application/problem+json: the only place that knows status codes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from app.core import errors
+
+log = structlog.get_logger("membudget")
+
+STATUS: Mapping[type[errors.DomainError], int] = {
+    errors.InvalidRequest: 422,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.StorageFull: 507,
+    errors.Unavailable: 503,
+    errors.DomainError: 400,
+}
+"""Status of an error: its own, else that of the nearest class above it."""
+
+TITLES = {
+    400: "Bad request",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    413: "Body too large",
+    415: "Unsupported media type",
+    422: "Invalid request",
+    500: "Internal error",
+    503: "Unavailable",
+    507: "Storage full",
+}
+
+CODES = {
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+}
+
+RETRY_AFTER_SECONDS = "1"
+MAX_ERRORS = 50
+TYPE_PREFIX = "urn:membudget:problem:"
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    instance: str,
+    errors: Sequence[Mapping[str, Any]] = (),
+    headers: Mapping[str, str] | None = None,
+    extensions: Mapping[str, Any] | None = None,
+) -> Response:
+    """A problem document (RFC 9457) as a response."""
+    body: dict[str, Any] = {
+        **(extensions or {}),
+        "type": TYPE_PREFIX + code,
+        "title": TITLES.get(status, "Error"),
+        "status": status,
+        "detail": detail,
+        "instance": instance,
+        "code": code,
+    }
+    if errors:
+        body["errors"] = list(errors)[:MAX_ERRORS]
+    return Response(
+        json.dumps(body, default=str),
+        status_code=status,
+        media_type="application/problem+json",
+        headers=dict(headers or {}),
+    )
+
+
+def status_of(kind: type[errors.DomainError]) -> int:
+    """The status code of an error class."""
+    return next(STATUS[base] for base in kind.__mro__ if base in STATUS)
+
+
+def describe_validation(error: ValidationError, prefix: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """Where a value is wrong and why, without the value itself."""
+    return [
+        {"loc": [*prefix, *item["loc"]], "msg": item["msg"]}
+        for item in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+
+
+def on_domain_error(request: Request, error: Exception) -> Response:
+    """A DomainError as a problem."""
+    assert isinstance(error, errors.DomainError)
+    status = status_of(type(error))
+    headers = {"Retry-After": RETRY_AFTER_SECONDS} if status in (503, 507) else None
+    return problem(
+        status,
+        error.code,
+        error.detail,
+        instance=request.url.path,
+        errors=error.errors,
+        headers=headers,
+        extensions=error.extensions,
+    )
+
+
+def on_invalid(request: Request, error: Exception) -> Response:
+    """A request that does not fit the contract as a problem."""
+    if isinstance(error, RequestValidationError):
+        found = [{"loc": list(item["loc"]), "msg": item["msg"]} for item in error.errors()]
+    else:
+        assert isinstance(error, ValidationError)
+        found = describe_validation(error, ("body",))
+    detail = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in found[:3])
+    return problem(
+        422, "invalid_request", detail[:1000], instance=request.url.path, errors=found
+    )
+
+
+def on_http_error(request: Request, error: Exception) -> Response:
+    """A 404, 405 and the like of the framework as a problem."""
+    assert isinstance(error, HTTPException)
+    details = {
+        404: "No such path; /openapi.json lists all of them.",
+        405: "This path does not take this method; the Allow header lists those it takes.",
+    }
+    return problem(
+        error.status_code,
+        CODES.get(error.status_code, "http_error"),
+        details.get(error.status_code, str(error.detail)),
+        instance=request.url.path,
+        headers=error.headers,
+    )
+
+
+def on_fault(request: Request, error: Exception) -> Response:
+    """A fault of ours as a problem that gives nothing away; the log has the traceback."""
+    log.error("fault", path=request.url.path, kind=type(error).__name__, exc_info=error)
+    return problem(
+        500,
+        "internal_error",
+        "The service failed; nothing was stored. The log has the details.",
+        instance=request.url.path,
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Answer all errors of an application as problems."""
+    app.add_exception_handler(errors.DomainError, on_domain_error)
+    app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(ValidationError, on_invalid)
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(Exception, on_fault)

@@ -1,0 +1,122 @@
+"""Bound bodies and count requests, once for every request, in plain ASGI."""
+
+import time
+from typing import Any
+
+import structlog
+from prometheus_client import Counter, Histogram
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.errors import problem
+
+log = structlog.get_logger("membudget")
+
+REQUESTS = Counter(
+    "membudget_requests", "Requests answered.", ["method", "route", "status"]
+)
+SECONDS = Histogram(
+    "membudget_request_seconds",
+    "Time to the start of the answer.",
+    ["route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+
+UPLOAD_SUFFIX = "/import"
+
+
+class BodyTooLarge(Exception):
+    """More bytes came than were allowed."""
+
+
+class Edge:
+    """The outermost layer: limits what comes in, counts what goes out."""
+
+    def __init__(
+        self, app: ASGIApp, *, body_limit: int, upload_limit: int, access_log: bool
+    ) -> None:
+        self._app = app
+        self._body_limit = body_limit
+        self._upload_limit = upload_limit
+        self._access_log = access_log
+        self._counters: dict[tuple[str, str, int], Any] = {}
+        self._timers: dict[str, Any] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        path = scope["path"]
+        limit = self._upload_limit if path.endswith(UPLOAD_SUFFIX) else self._body_limit
+        declared = _content_length(scope)
+        try:
+            if declared is not None and declared > limit:
+                raise BodyTooLarge
+            counted = receive if declared is not None else _counting(receive, limit)
+            await self._app(scope, counted, sending)
+        except BodyTooLarge:
+            if status:
+                raise
+            await _refuse(limit, scope, receive, sending)
+        finally:
+            self._note(scope, status, time.perf_counter() - started)
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "unmatched")
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        key = (method, route, status)
+        counter = self._counters.get(key)
+        if counter is None:
+            counter = self._counters[key] = REQUESTS.labels(method, route, str(status))
+        counter.inc()
+        timer = self._timers.get(route)
+        if timer is None:
+            timer = self._timers[route] = SECONDS.labels(route)
+        timer.observe(seconds)
+        if self._access_log:
+            log.info("request", method=method, route=route, status=status, ms=round(seconds * 1e3, 2))
+
+
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+
+
+def _content_length(scope: Scope) -> int | None:
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value) if value.isdigit() else None
+    return None
+
+
+def _counting(receive: Receive, limit: int) -> Receive:
+    """`receive` for bodies that do not say their length."""
+    seen = 0
+
+    async def counted() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > limit:
+            raise BodyTooLarge
+        return message
+
+    return counted
+
+
+async def _refuse(limit: int, scope: Scope, receive: Receive, send: Send) -> None:
+    response = problem(
+        413,
+        "body_too_large",
+        f"This path takes at most {limit:,} bytes; send less, or in parts.",
+        instance=Request(scope).url.path,
+        headers={"Connection": "close"},
+    )
+    await response(scope, receive, send)

@@ -1,0 +1,1 @@
+"""Map paths to flows."""

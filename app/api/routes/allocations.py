@@ -1,0 +1,206 @@
+"""Ask for budgets, follow them, and look back at them."""
+
+import hashlib
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+
+from app.api.dependencies import House, HouseDep
+from app.api.exporting import export
+from app.api.paging import Cursor, Limit, Page, from_cursor, page
+from app.api.parameters import Agent, Since, Text, Until, Workspace, at
+from app.api.routing import JSON, JsonRoute, answer
+from app.api.schemas.allocations import (
+    AllocateIn,
+    AllocationOut,
+    ExtendIn,
+    FinishIn,
+    LoadsIn,
+    require_subject,
+    to_candidate,
+)
+from app.api.schemas.usage import UsageEventOut, event_out
+from app.core.allocation import Allocation
+from app.core.errors import InvalidRequest
+from app.core.filters import AllocationFilter
+from app.core.monitoring import extend, record, release
+from app.flows.allocate import Asked, allocate
+from app.flows.follow import change, finish, locate, look_up
+from app.flows.list_allocations import (
+    AllocationStatistics,
+    delete_allocations,
+    export_allocations,
+    list_allocations,
+    summarise,
+)
+
+router = APIRouter(tags=["Budgets"], route_class=JsonRoute)
+
+MAX_KEY = 255
+IDEMPOTENCY_KEY = {
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string", "maxLength": MAX_KEY},
+            "description": "The same key and body: the first answer again.",
+        }
+    ]
+}
+
+State = Annotated[Literal["open", "finished", "expired"] | None, Query()]
+
+
+@router.post(
+    "/allocate", status_code=201, response_model=Allocation, openapi_extra=IDEMPOTENCY_KEY
+)
+async def post_allocate(body: AllocateIn, request: Request, house: HouseDep) -> Response:
+    """Ask for a budget: how many tokens a run may load, why, and which memories fit."""
+    asked = await _asked(body, request, house)
+    content = await allocate(
+        house.store, house.shelf, house.tokens, asked=asked, now=house.now(), new_id=house.new_id
+    )
+    return Response(content, status_code=200 if content.startswith(_NO_ID) else 201, media_type=JSON)
+
+
+_NO_ID = b'{"id":null'
+
+
+async def _asked(body: AllocateIn, request: Request, house: House) -> Asked:
+    body.require_available()
+    require_subject(body)
+    key = request.headers.get("idempotency-key")
+    digest = None
+    if key is not None:
+        if not 0 < len(key) <= MAX_KEY:
+            raise InvalidRequest(f"Idempotency-Key takes 1 to {MAX_KEY} characters.")
+        digest = hashlib.blake2b(await request.body(), digest_size=16).digest()
+    core = body.to_core(ttl_seconds=house.ttl_seconds)
+    if not body.memories:
+        return Asked(request=core, idempotency_key=key, request_hash=digest)
+    return Asked(
+        request=core,
+        candidates=[to_candidate(one, index) for index, one in enumerate(body.memories)],
+        uncounted=[index for index, one in enumerate(body.memories) if one.tokens is None],
+        idempotency_key=key,
+        request_hash=digest,
+    )
+
+
+@router.post("/allocations/{id}/loads", response_model=AllocationOut)
+async def post_loads(id: str, body: LoadsIn, house: HouseDep) -> Response:
+    """Note tokens that entered the context; answers how the allocation stands."""
+    loads = tuple(load.to_core() for load in body.loads)
+    return await _changed(house, id, lambda monitor: record(monitor, loads, house.now()))
+
+
+@router.post("/allocations/{id}/extend", response_model=AllocationOut)
+async def post_extend(id: str, body: ExtendIn, house: HouseDep) -> Response:
+    """Give an allocation more time."""
+    return await _changed(
+        house, id, lambda monitor: extend(monitor, body.ttl_seconds, house.now())
+    )
+
+
+@router.post("/allocations/{id}/release", response_model=AllocationOut)
+async def post_release(id: str, house: HouseDep) -> Response:
+    """Give an allocation up: it counts as expired from now on, and nothing is booked."""
+    return await _changed(house, id, lambda monitor: release(monitor, house.now()))
+
+
+async def _changed(house: House, id_: str, apply: Any) -> Response:
+    workspace = await locate(house.store, house.directory, id_)
+    return answer(await change(house.store, workspace, id_, apply, house.now()))
+
+
+@router.post("/allocations/{id}/finish", response_model=UsageEventOut)
+async def post_finish(id: str, body: FinishIn, house: HouseDep) -> Response:
+    """Close a run and book its usage event; the same report again is the same event."""
+    workspace = await locate(house.store, house.directory, id)
+    return answer(
+        event_out(await finish(house.store, workspace, id, body.to_core(), house.now()))
+    )
+
+
+@router.get("/allocations/statistics")
+async def get_statistics(
+    house: HouseDep,
+    workspace: Workspace = "default",
+    hours: Annotated[float | None, Query(gt=0, le=87_600, description="The last hours; all if left out.")] = None,
+    project: Text = None,
+    agent: Agent = None,
+) -> AllocationStatistics:
+    """Counts and averages of a workspace's allocations."""
+    since = None if hours is None else house.now() - timedelta(hours=hours)
+    wanted = _wanted(house, workspace=workspace, project=project, since=at(since))
+    return await summarise(house.store, wanted, agent)
+
+
+@router.get("/allocations/export", response_class=Response)
+async def get_export(
+    house: HouseDep,
+    workspace: Workspace = "default",
+    format: Annotated[Literal["json", "jsonl", "csv"], Query()] = "json",
+    project: Text = None,
+    agent: Agent = None,
+    state: State = None,
+    since: Since = None,
+    until: Until = None,
+) -> Response:
+    """Every matching allocation, newest first, as JSON, JSON Lines or CSV."""
+    wanted = _wanted(
+        house,
+        workspace=workspace,
+        project=project,
+        state=state,
+        since=at(since),
+        until=at(until),
+    )
+    return export(export_allocations(house.store, wanted, agent), format, "allocations")
+
+
+@router.get("/allocations", response_model=Page[AllocationOut])
+async def get_allocations(
+    house: HouseDep,
+    workspace: Workspace = "default",
+    project: Text = None,
+    agent: Agent = None,
+    state: State = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Response:
+    """Allocations with their status, newest first."""
+    wanted = _wanted(
+        house,
+        workspace=workspace,
+        project=project,
+        state=state,
+        since=at(since),
+        until=at(until),
+    )
+    listed = await list_allocations(house.store, wanted, agent, from_cursor(cursor), limit)
+    return answer(page(listed.items, listed.next_before))
+
+
+@router.delete("/allocations", status_code=204, response_class=Response)
+async def delete_allocations_until(
+    house: HouseDep, until: Until, workspace: Workspace = "default"
+) -> Response:
+    """Delete a workspace's allocations made before a time; their usage events stay."""
+    await delete_allocations(house.store, _wanted(house, workspace=workspace, until=at(until)))
+    return Response(status_code=204)
+
+
+@router.get("/allocations/{id}", response_model=AllocationOut)
+async def get_allocation(id: str, house: HouseDep) -> Response:
+    """An allocation and how it stands."""
+    workspace = await locate(house.store, house.directory, id)
+    return answer(await look_up(house.store, workspace, id, house.now()))
+
+
+def _wanted(house: House, **fields: Any) -> AllocationFilter:
+    return AllocationFilter(now=house.now_micros(), **fields)

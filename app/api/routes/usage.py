@@ -1,0 +1,147 @@
+"""Book usage, list it, carry it in and out, and say what it comes to."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+
+from app.api.dependencies import HouseDep
+from app.api.exporting import export, table
+from app.api.paging import Cursor, Limit, Page, from_cursor, page
+from app.api.parameters import Agent, Since, Text, Until, Workspace, at
+from app.api.routing import JsonRoute, answer, check_nul
+from app.api.schemas.cloudevents import CLOUDEVENTS, read_cloudevents
+from app.api.schemas.usage import (
+    USAGE_BODY,
+    UsageEventOut,
+    event_out,
+    read_events,
+    to_event,
+)
+from app.api.schemas.usage_lines import read_line, write_line
+from app.api.uploads import UPLOAD_DOCS, upload
+from app.core.analytics import Analytics, By, flat
+from app.core.filters import UsageFilter
+from app.core.usage import UsageEvent
+from app.core.windows import micros
+from app.flows.analyse import Question, analyse
+from app.flows.import_usage import ImportReport, import_usage
+from app.flows.list_usage import export_usage, list_usage
+from app.flows.record_usage import Receipt, record_usage
+
+router = APIRouter(tags=["Usage"], route_class=JsonRoute)
+
+
+@router.post("/usage", status_code=201, response_model=Receipt, openapi_extra=USAGE_BODY)
+async def post_usage(request: Request, house: HouseDep) -> Response:
+    """Book one event or a list of up to 10,000: each once, a list whole or not at all."""
+    raw = await request.body()
+    check_nul(raw)
+    kind = request.headers.get("content-type", "")
+    given = read_cloudevents(raw) if kind.startswith(CLOUDEVENTS) else read_events(raw)
+    now = house.now()
+    events = [
+        to_event(one, identify=house.identify, new_id=house.new_id, now=now) for one in given
+    ]
+    return answer(await record_usage(house.store, events), status=201)
+
+
+@router.get("/usage", response_model=Page[UsageEventOut])
+async def get_usage(
+    house: HouseDep,
+    workspace: Workspace = "default",
+    agent: Agent = None,
+    project: Text = None,
+    user: Text = None,
+    model: Text = None,
+    session_id: Text = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> Response:
+    """Usage events, newest first."""
+    wanted = UsageFilter(
+        workspace=workspace,
+        agent=agent,
+        project=project,
+        user=user,
+        model=model,
+        session_id=session_id,
+        since=at(since),
+        until=at(until),
+    )
+    listed = await list_usage(house.store, wanted, from_cursor(cursor), limit)
+    return answer(page([event_out(event) for event in listed.items], listed.next_before))
+
+
+@router.get("/usage/export", response_class=Response)
+async def get_usage_export(
+    house: HouseDep,
+    workspace: Workspace = "default",
+    format: Annotated[Literal["jsonl", "csv"], Query()] = "jsonl",
+    agent: Agent = None,
+    since: Since = None,
+    until: Until = None,
+) -> Response:
+    """Every matching event, newest first, in the originals' log format or as CSV."""
+    wanted = UsageFilter(workspace=workspace, agent=agent, since=at(since), until=at(until))
+    events = export_usage(house.store, wanted)
+    rows = _lines(events) if format == "jsonl" else _flat(events)
+    return export(rows, format, "usage")
+
+
+async def _lines(events: AsyncIterator[UsageEvent]) -> AsyncIterator[Mapping[str, Any]]:
+    async for event in events:
+        yield write_line(event)
+
+
+async def _flat(events: AsyncIterator[UsageEvent]) -> AsyncIterator[Mapping[str, Any]]:
+    async for event in events:
+        yield asdict(event_out(event))
+
+
+@router.post("/usage/import", response_model=ImportReport, openapi_extra=UPLOAD_DOCS)
+async def post_usage_import(
+    request: Request, house: HouseDep, workspace: Workspace = "default"
+) -> Response:
+    """Book a log in the originals' format, line by line; lines that cannot be read are named."""
+    now = house.now()
+
+    def read(line: bytes) -> UsageEvent:
+        return read_line(line, workspace=workspace, identify=house.identify, now=now)
+
+    return answer(await import_usage(house.store, workspace, upload(request), read))
+
+
+@router.get("/usage/analytics", response_model=Analytics)
+async def get_analytics(
+    request: Request,
+    house: HouseDep,
+    workspace: Workspace = "default",
+    days: Annotated[float | None, Query(gt=0, le=36_500, description="The last days.")] = None,
+    since: Since = None,
+    until: Until = None,
+    agent: Agent = None,
+    by: Annotated[By, Query(description="What to group by.")] = "agent",
+    format: Annotated[Literal["json", "csv"] | None, Query()] = None,
+) -> Response:
+    """What agents used over a window: everything, unless `days`, `since` or `until` say less."""
+    now = house.now()
+    if days is not None and since is None:
+        since = now - timedelta(days=days)
+    question = Question(
+        workspace=workspace,
+        by=by,
+        agent=agent,
+        since=at(since),
+        until=at(until) if until is not None or days is None else at(now),
+        now=micros(now),
+        zone=house.zone,
+    )
+    found = await analyse(house.store, house.cache, question)
+    if format == "csv" or (format is None and "text/csv" in request.headers.get("accept", "")):
+        return Response(table(flat(found)), media_type="text/csv")
+    return answer(found)

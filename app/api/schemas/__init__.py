@@ -1,0 +1,1 @@
+"""Say what requests look like."""

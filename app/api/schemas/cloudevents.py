@@ -1,0 +1,42 @@
+"""Read usage events that come as CloudEvents 1.0."""
+
+import hashlib
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from app.api.schemas.usage import MAX_BATCH, UsageEventIn
+from app.core.ids import base32
+
+CLOUDEVENTS = "application/cloudevents"
+
+
+class CloudEvent(BaseModel):
+    """The envelope; `source` and `id` together say which event it is."""
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+
+    specversion: str
+    id: Annotated[str, Field(min_length=1, max_length=2_000)]
+    source: Annotated[str, Field(min_length=1, max_length=2_000)]
+    type: str
+    data: UsageEventIn
+
+
+_ONE = TypeAdapter(CloudEvent)
+_MANY = TypeAdapter(Annotated[list[CloudEvent], Field(min_length=1, max_length=MAX_BATCH)])
+
+
+def read_cloudevents(raw: bytes) -> list[UsageEventIn]:
+    """The events inside one CloudEvent or a batch, with ids made of source and id."""
+    many = raw.lstrip()[:1] == b"["
+    return [_named(one) for one in (_MANY.validate_json(raw) if many else [_ONE.validate_json(raw)])]
+
+
+def _named(envelope: CloudEvent) -> UsageEventIn:
+    if envelope.data.id is not None:
+        return envelope.data
+    name = f"{len(envelope.source)}:{envelope.source}{envelope.id}".encode()
+    digest = hashlib.blake2b(name, digest_size=15).digest()
+    update: dict[str, Any] = {"id": f"ce_{base32(int.from_bytes(digest, 'big'), 24)}"}
+    return envelope.data.model_copy(update=update)

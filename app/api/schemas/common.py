@@ -1,0 +1,30 @@
+"""Name the bounds that every request keeps."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from app.core.usage import MAX_TOKENS
+
+_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+
+Tokens = Annotated[int, Field(ge=0, le=MAX_TOKENS, examples=[20000])]
+"""A token count: 0 to 10,000,000,000."""
+
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/*\x00-\x1f\x7f]+$")]
+"""A workspace, project, scope or tier: 1 to 200 printable characters, no `/`, no `*`."""
+
+Label = Annotated[str, Field(min_length=1, max_length=400, pattern=_PRINTABLE)]
+"""A user, session, run, model or stage of the caller's: 1 to 400 printable characters."""
+
+AgentName = Annotated[str, Field(min_length=1, max_length=400, pattern=_PRINTABLE)]
+"""An agent, with or without its type before a `/`."""
+
+ShortText = Annotated[str, Field(max_length=20_000)]
+"""A text of at most 20,000 characters."""
+
+Task = Annotated[str, Field(max_length=200_000)]
+"""A task's description."""
+
+Tier = Literal["simple", "medium", "complex", "multi-system", "expert"]
+"""A complexity tier: the fourth is `multi-system` for tasks and `expert` for queries."""

@@ -1,0 +1,271 @@
+"""Say what a usage event looks like on the wire."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+
+from app.api.schemas.common import AgentName, Label, Name, ShortText, Task, Tier, Tokens
+from app.core.analytics import usd
+from app.core.errors import InvalidRequest
+from app.core.usage import UsageEvent
+from app.core.windows import micros, moment
+
+Identify = Callable[[str, str, str | None], tuple[str, str | None]]
+"""workspace, agent, agent type → the agent's full name and its profile, if it has one."""
+
+MAX_METADATA = 65_536
+MAX_SCOPES = 64
+MAX_BATCH = 10_000
+AHEAD = timedelta(hours=1)
+"""How far a client's clock may run ahead of ours."""
+
+
+def _bounded(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        size = len(json.dumps(value, allow_nan=False))
+    except ValueError as error:
+        raise ValueError("numbers must be finite") from error
+    if size > MAX_METADATA:
+        raise ValueError(f"at most {MAX_METADATA:,} characters of JSON")
+    return value
+
+
+EventId = Annotated[
+    str, Field(min_length=1, max_length=200, pattern=r"^[^/\x00-\x1f\x7f]+$")
+]
+Cost = Annotated[Decimal, Field(ge=0, le=100_000, decimal_places=9)]
+Metadata = Annotated[dict[str, Any], AfterValidator(_bounded)]
+
+
+class UsageEventIn(BaseModel):
+    """One agent execution, as an agent (or an importer) reports it."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    id: EventId | None = None
+    """Your own id: the same id counts once in a workspace. One is made if you give none."""
+    timestamp: datetime | None = None
+    """When the run ended; now if left out. Without a zone it is UTC."""
+    agent: AgentName
+    """`dbt-expert` or `specialists/dbt-expert`."""
+    agent_type: Name | None = None
+    """`specialists`, `roles`, or any other."""
+    task: Task | None = None
+    complexity: Tier | None = None
+    workspace: Name = "default"
+    project: Name | None = None
+    user: Label | None = None
+    session_id: Label | None = None
+    run_id: Label | None = None
+    allocation_id: Label | None = None
+    """The allocation that this run spent: the event finishes it."""
+    model: Label | None = None
+    stage: Label | None = None
+    budget_tokens: Tokens | None
+    """Tokens allocated; null counts in tokens and cost only."""
+    used_tokens: Tokens
+    """Tokens loaded."""
+    needed_tokens: Tokens | None = None
+    """Demand before anything was cut."""
+    scopes: Annotated[dict[Name, Tokens], Field(max_length=MAX_SCOPES)] | None = None
+    """Tokens by scope."""
+    input_tokens: Tokens | None = None
+    """Tokens sent to the model, cached ones included."""
+    output_tokens: Tokens | None = None
+    cached_tokens: Tokens | None = None
+    """The part of `input_tokens` that was read from a cache."""
+    cost_usd: Cost | None = None
+    """Cost in USD, as a number or a string."""
+    duration_seconds: Annotated[float, Field(ge=0, le=31_536_000)] | None = None
+    success: bool | None = None
+    error: ShortText | None = None
+    metadata: Metadata | None = None
+    """Anything else, up to 64 KiB."""
+
+
+EVENT = TypeAdapter(UsageEventIn)
+EVENTS = TypeAdapter(Annotated[list[UsageEventIn], Field(min_length=1, max_length=MAX_BATCH)])
+
+USAGE_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "oneOf": [
+                        {"$ref": "#/components/schemas/UsageEventIn"},
+                        {
+                            "type": "array",
+                            "items": {"$ref": "#/components/schemas/UsageEventIn"},
+                            "minItems": 1,
+                            "maxItems": MAX_BATCH,
+                        },
+                    ]
+                }
+            },
+            "application/cloudevents+json": {"schema": {"type": "object"}},
+            "application/cloudevents-batch+json": {
+                "schema": {"type": "array", "items": {"type": "object"}}
+            },
+        },
+    }
+}
+
+
+def read_events(raw: bytes) -> list[UsageEventIn]:
+    """The events of a body that is one event or a list of them."""
+    if raw.lstrip()[:1] == b"[":
+        return EVENTS.validate_json(raw)
+    return [EVENT.validate_json(raw)]
+
+
+def to_event(
+    given: UsageEventIn, *, identify: Identify, new_id: Callable[[str, str], str], now: datetime
+) -> UsageEvent:
+    """The event as it is booked: named, dated, and with a digest of what was sent."""
+    agent, profile = identify(given.workspace, given.agent, given.agent_type)
+    fingerprint = b""
+    if given.id is not None or given.allocation_id is not None:
+        sent = given.model_dump_json(exclude_unset=True).encode()
+        fingerprint = hashlib.blake2b(sent, digest_size=16).digest()
+    return UsageEvent(
+        id=given.id or new_id("use", given.workspace),
+        workspace=given.workspace,
+        at=micros(now if given.timestamp is None else dated(given.timestamp, now)),
+        agent=agent,
+        profile=profile,
+        used_tokens=given.used_tokens,
+        budget_tokens=given.budget_tokens,
+        needed_tokens=given.needed_tokens,
+        complexity=given.complexity,
+        project=given.project,
+        user=given.user,
+        session_id=given.session_id,
+        run_id=given.run_id,
+        allocation_id=given.allocation_id,
+        model=given.model,
+        stage=given.stage,
+        task=given.task,
+        scopes=given.scopes or {},
+        input_tokens=given.input_tokens,
+        output_tokens=given.output_tokens,
+        cached_tokens=given.cached_tokens,
+        cost_nano_usd=nano(given.cost_usd),
+        duration_seconds=given.duration_seconds,
+        success=given.success,
+        error=given.error,
+        metadata=given.metadata or {},
+        fingerprint=fingerprint,
+    )
+
+
+def nano(usd: Decimal | None) -> int | None:
+    """USD as nano-USD."""
+    return None if usd is None else int(usd * 1_000_000_000)
+
+
+def dated(timestamp: datetime, now: datetime) -> datetime:
+    """A client's time stamp, in UTC where it has no zone. Errors: InvalidRequest if it is absurd."""
+    at = timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
+    if at > now + AHEAD:
+        raise InvalidRequest(
+            "An event's timestamp is more than an hour in the future; check the sender's clock.",
+            errors=[{"loc": ["body", "timestamp"], "msg": "lies in the future"}],
+        )
+    if at.year < 1970:
+        raise InvalidRequest(
+            "An event's timestamp lies before 1970.",
+            errors=[{"loc": ["body", "timestamp"], "msg": "lies before 1970"}],
+        )
+    return at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageEventOut:
+    """One agent execution as it is booked."""
+
+    id: str
+    timestamp: datetime
+    workspace: str
+    agent: str | None
+    """`type/name` where the type is known; null for a workspace's budget without an agent."""
+    profile: str | None
+    """The profile (or workspace policy) that the budget came from."""
+    task: str | None
+    complexity: str | None
+    project: str | None
+    user: str | None
+    session_id: str | None
+    run_id: str | None
+    allocation_id: str | None
+    model: str | None
+    stage: str | None
+    budget_tokens: int | None
+    used_tokens: int
+    used_pct: float | None
+    exceeded: bool
+    needed_tokens: int | None
+    unmet: bool
+    """Needed more than the budget and kept to it."""
+    scopes: Mapping[str, int]
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_tokens: int | None
+    cost_usd: str | None
+    duration_seconds: float | None
+    success: bool | None
+    error: str | None
+    alerts: Sequence[Mapping[str, Any]]
+    late: bool
+    """Booked after its allocation had expired."""
+    metadata: Mapping[str, Any]
+
+
+def event_out(event: UsageEvent) -> UsageEventOut:
+    """An event as it is shown."""
+    budget = event.budget_tokens
+    pct = 100 * event.used_tokens / budget if budget else None
+    if budget == 0 and event.used_tokens == 0:
+        pct = 0.0
+    cost = event.cost_nano_usd
+    return UsageEventOut(
+        id=event.id,
+        timestamp=moment(event.at),
+        workspace=event.workspace,
+        agent=event.agent or None,
+        profile=event.profile,
+        task=event.task,
+        complexity=event.complexity,
+        project=event.project,
+        user=event.user,
+        session_id=event.session_id,
+        run_id=event.run_id,
+        allocation_id=event.allocation_id,
+        model=event.model,
+        stage=event.stage,
+        budget_tokens=budget,
+        used_tokens=event.used_tokens,
+        used_pct=pct,
+        exceeded=event.exceeded,
+        needed_tokens=event.needed_tokens,
+        unmet=event.unmet,
+        scopes=event.scopes,
+        input_tokens=event.input_tokens,
+        output_tokens=event.output_tokens,
+        cached_tokens=event.cached_tokens,
+        cost_usd=None if cost is None else usd(cost),
+        duration_seconds=event.duration_seconds,
+        success=event.success,
+        error=event.error,
+        alerts=event.alerts,
+        late=event.late,
+        metadata=event.metadata,
+    )

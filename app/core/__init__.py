@@ -1,0 +1,1 @@
+"""Think: values and pure functions, no I/O, no clock, no randomness."""

@@ -1,0 +1,284 @@
+"""Decide what one run may load, and which of its memories that is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+
+from app.core.budgets import Budget, Room, budget_for, rooms
+from app.core.complexity import Context, Signal, Verdict
+from app.core.memory import Candidate, scope_in
+from app.core.monitoring import Load, Monitor, opened, record
+from app.core.packing import SHARED_SCOPE, Selection, select
+from app.core.profiles import AgentMatch, Enforcement, MatchKind, PolicyKind, ResolvedPolicy
+from app.core.terms import Alert, terms_of
+
+DEFAULT_TTL_SECONDS = 3600  # spec, "Defaults"
+
+FIRST_TIER = "working"  # spec, "Defaults": where a memory without a scope belongs among tiers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a client asks when it asks for a budget."""
+
+    agent: str | None = None
+    agent_type: str | None = None
+    task: str | None = None
+    complexity: str | None = None
+    """Overrides detection."""
+    workspace: str = "default"
+    project: str | None = None
+    user: str | None = None
+    session_id: str | None = None
+    run_id: str | None = None
+    model: str | None = None
+    max_tokens: int | None = None
+    """A manual budget: no profile decides."""
+    strict: bool = False
+    """Refuse an unknown agent."""
+    as_of: datetime | None = None
+    """The time that freshness is judged at; None: now."""
+    context: Context = field(default_factory=Context)
+    select: Literal["none", "given", "stored"] | None = None
+    """None: `given` when memories are sent, else `none`."""
+    explain: bool = False
+    ttl_seconds: float = DEFAULT_TTL_SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameScore:
+    """An agent's name and its likeness, 0–1, to the one asked for."""
+
+    name: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """Whom the budget is for."""
+
+    name: str
+    """`type/name` where the type is known."""
+    type: str | None
+    requested: str
+    match: MatchKind
+    match_score: float
+    candidates: tuple[NameScore, ...]
+    """The nearest names, when it is unsure which was meant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Which policy decided, and why."""
+
+    kind: PolicyKind
+    name: str
+    version: int
+    trace: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complexity:
+    """How difficult the task was taken to be."""
+
+    tier: str
+    multiplier: float
+    confidence: float
+    source: Literal["detected", "given", "default"]
+    signals: tuple[Signal, ...]
+    advice: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """The budget in numbers that JSON carries; `Budget` holds them exactly."""
+
+    tokens: int
+    base: int
+    max: int | None
+    multiplier: float
+    capped: bool
+    mode: Literal["profile"]
+    bound_by: Literal["multiplier", "max", "max_tokens"]
+    predicted: None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeUse:
+    """The room of a scope and what is left of it."""
+
+    name: str
+    weight: float
+    tokens: int
+    used: int
+    remaining: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allocation:
+    """The answer to a request for a budget."""
+
+    id: str | None
+    """None when it could not be recorded."""
+    created_at: datetime
+    workspace: str
+    project: str | None
+    user: str | None
+    session_id: str | None
+    run_id: str | None
+    model: str | None
+    degraded: bool = False
+    degraded_reason: str | None = None
+    agent: Agent | None
+    policy: Policy
+    complexity: Complexity
+    budget: Grant
+    scopes: tuple[ScopeUse, ...]
+    selection: Selection | None
+    enforcement: Enforcement
+    alerts: tuple[Alert, ...]
+    cost: None = None
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The answer, and the running state that its loads are booked on."""
+
+    allocation: Allocation
+    monitor: Monitor
+
+
+def decide(
+    request: Request,
+    *,
+    policy: ResolvedPolicy,
+    agent: AgentMatch | None,
+    verdict: Verdict,
+    candidates: Sequence[Candidate] = (),
+    now: datetime,
+    id: str | None,
+    ttl_seconds: float | None = None,
+) -> Decision:
+    """The budget that the policy gives, the memories that fit, and these booked as loads.
+
+    `ttl_seconds` is the request's unless given.
+    """
+    budget = budget_for(policy, verdict.tier)
+    scopes = rooms(policy, budget)
+    terms = terms_of(policy, verdict.tier, budget=budget.tokens)
+    ttl = request.ttl_seconds if ttl_seconds is None else ttl_seconds
+    monitor = opened(terms, budget=budget.tokens, now=now, ttl_seconds=ttl)
+
+    selection = None
+    if wants_selection(request, candidates):
+        selection = select(
+            candidates,
+            scopes,
+            budget=budget.tokens,
+            task=request.task,
+            weights=policy.weights,
+            half_life_hours=policy.half_life_hours,
+            rigid=policy.rigid,
+            now=request.as_of or now,
+            default_scope=FIRST_TIER if policy.text_kind == "query" else SHARED_SCOPE,
+        )
+        chosen = [
+            Load(scope=one.scope, tokens=one.tokens, memory_id=one.id) for one in selection.selected
+        ]
+        monitor = record(monitor, chosen, now)
+
+    allocation = Allocation(
+        id=id,
+        created_at=now,
+        workspace=request.workspace,
+        project=request.project,
+        user=request.user,
+        session_id=request.session_id,
+        run_id=request.run_id,
+        model=request.model,
+        agent=_agent(agent),
+        policy=Policy(
+            kind=policy.kind, name=policy.name, version=policy.version, trace=policy.trace
+        ),
+        complexity=_complexity(verdict, budget),
+        budget=_grant(budget, monitor.budget),
+        scopes=tuple(_room_use(room) for room in scopes),
+        selection=selection,
+        enforcement=policy.enforcement,
+        alerts=monitor.alerts,
+        expires_at=monitor.expires_at,
+    )
+    if selection is not None:
+        allocation = replace(allocation, scopes=used_scopes(allocation.scopes, monitor.scopes))
+    return Decision(allocation=allocation, monitor=monitor)
+
+
+def wants_selection(request: Request, candidates: Sequence[Candidate]) -> bool:
+    """Whether memories are to be chosen; unless said otherwise, when some are sent."""
+    if request.select is None:
+        return bool(candidates)
+    return request.select != "none"
+
+
+def used_scopes(scopes: Sequence[ScopeUse], loaded: Mapping[str, int]) -> tuple[ScopeUse, ...]:
+    """The rooms after these loads by scope; a scope without a room is added with none."""
+    rooms_by_name = {scope.name: scope for scope in scopes}
+    used: dict[str, int] = dict.fromkeys(rooms_by_name, 0)
+    for name, tokens in loaded.items():
+        home = scope_in(rooms_by_name, name) or name
+        used[home] = used.get(home, 0) + tokens
+    roomless = ScopeUse(name="", weight=0.0, tokens=0, used=0, remaining=0)
+    return tuple(
+        replace(scope, used=tokens, remaining=max(0, scope.tokens - tokens))
+        for name, tokens in used.items()
+        for scope in (rooms_by_name.get(name) or replace(roomless, name=name),)
+    )
+
+
+def _agent(match: AgentMatch | None) -> Agent | None:
+    if match is None:
+        return None
+    return Agent(
+        name=match.name if match.type is None else f"{match.type}/{match.name}",
+        type=match.type,
+        requested=match.requested,
+        match=match.match,
+        match_score=match.match_score,
+        candidates=tuple(NameScore(name=name, score=score) for name, score in match.candidates),
+    )
+
+
+def _complexity(verdict: Verdict, budget: Budget) -> Complexity:
+    return Complexity(
+        tier=verdict.tier,
+        multiplier=float(budget.multiplier),
+        confidence=verdict.confidence,
+        source=verdict.source,
+        signals=verdict.signals,
+        advice=verdict.advice,
+    )
+
+
+def _grant(budget: Budget, tokens: int) -> Grant:
+    """With the tokens of a budget that its own selection may have raised."""
+    return Grant(
+        tokens=tokens,
+        base=budget.base,
+        max=budget.max,
+        multiplier=float(budget.multiplier),
+        capped=budget.capped,
+        mode=budget.mode,
+        bound_by=budget.bound_by,
+    )
+
+
+def _room_use(room: Room) -> ScopeUse:
+    return ScopeUse(
+        name=room.name,
+        weight=float(room.weight),
+        tokens=room.tokens,
+        used=0,
+        remaining=room.tokens,
+    )

@@ -1,0 +1,92 @@
+"""Name every way a request can be wrong, each with a stable code.
+
+DomainError
+├── InvalidRequest        invalid_request       a value is out of range or contradicts another
+│   ├── InvalidPolicy     invalid_policy        a profile, workspace or file breaks a rule of its format
+│   ├── InvalidPattern    invalid_pattern       a signal's pattern is not an RE2 pattern of bounded size
+│   └── NotAvailable      not_available         a field of the contract that this version does not have yet
+├── NotFound              not_found             no such object in this workspace
+│   └── UnknownAgent      unknown_agent         strict was asked for and no agent has this name
+├── Conflict              conflict              the object is in another state than the request needs
+│   ├── IdMismatch        id_mismatch           a known id came with another body
+│   ├── IdempotencyMismatch  idempotency_mismatch  a known key came with another body
+│   ├── AlreadyFinished   already_finished      the run is booked already, with another body
+│   └── BudgetExceeded    budget_exceeded       hard enforcement refused tokens over the budget
+└── Unavailable           unavailable           what must be recorded cannot be recorded now
+    └── StorageFull       storage_full          the disk is full
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+
+class DomainError(Exception):
+    """A request that cannot be granted; `detail` says what to change."""
+
+    code: ClassVar[str] = "domain_error"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        errors: Sequence[dict[str, Any]] = (),
+        **extensions: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = tuple(errors)
+        """One `{"loc": [...], "msg": "..."}` for each field at fault."""
+        self.extensions = extensions
+        """More members of the problem document, such as `candidates`."""
+
+
+class InvalidRequest(DomainError):
+    code = "invalid_request"
+
+
+class InvalidPolicy(InvalidRequest):
+    code = "invalid_policy"
+
+
+class InvalidPattern(InvalidRequest):
+    code = "invalid_pattern"
+
+
+class NotAvailable(InvalidRequest):
+    code = "not_available"
+
+
+class NotFound(DomainError):
+    code = "not_found"
+
+
+class UnknownAgent(NotFound):
+    code = "unknown_agent"
+
+
+class Conflict(DomainError):
+    code = "conflict"
+
+
+class IdMismatch(Conflict):
+    code = "id_mismatch"
+
+
+class IdempotencyMismatch(Conflict):
+    code = "idempotency_mismatch"
+
+
+class AlreadyFinished(Conflict):
+    code = "already_finished"
+
+
+class BudgetExceeded(Conflict):
+    code = "budget_exceeded"
+
+
+class Unavailable(DomainError):
+    code = "unavailable"
+
+
+class StorageFull(Unavailable):
+    code = "storage_full"

@@ -1,0 +1,36 @@
+"""Name workspaces in ids: the tag that every id of ours ends in."""
+
+import hashlib
+from functools import lru_cache
+
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+"""Crockford's base 32 in lower case: sorts like the numbers it stands for."""
+
+TAG_LENGTH = 5
+
+
+@lru_cache(maxsize=10_000)
+def tag_of(workspace: str) -> str:
+    """Five characters that stand for a workspace at the end of its ids."""
+    digest = hashlib.blake2b(workspace.encode(), digest_size=4).digest()
+    return base32(int.from_bytes(digest, "big") >> 7, TAG_LENGTH)
+
+
+def tag_in(id_: str) -> str | None:
+    """The tag of an id of ours, or None where it has none."""
+    tag = id_.rpartition("_")[2]
+    return tag if len(tag) == TAG_LENGTH and "_" in id_ else None
+
+
+def event_id_of(allocation_id: str) -> str:
+    """The id of the one usage event that an allocation ends in."""
+    return "use_" + allocation_id.removeprefix("alc_")
+
+
+def base32(number: int, length: int) -> str:
+    """The lowest `length` base 32 digits of a number."""
+    digits = []
+    for _ in range(length):
+        digits.append(ALPHABET[number & 31])
+        number >>= 5
+    return "".join(reversed(digits))

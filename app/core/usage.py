@@ -1,0 +1,298 @@
+"""Say what one run used, and fold runs into cells."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from app.core.statistics import bucket_of, decode, encode, median_and_p95
+
+PERCENT: Final = 1_000_000
+"""Used per cent are kept as integers of a millionth of one per cent, so that sums are exact."""
+
+MAX_TOKENS: Final = 10_000_000_000
+"""Most tokens of one figure: keeps every sum of a cell inside 64 bits."""
+
+MAX_SUMMED_PERCENT: Final = 1_000_000 * PERCENT
+"""An absurd run (used 10,000 × its budget) weighs no more than this in an average."""
+
+HOUR, DAY, MONTH = 1, 2, 3
+"""Grains of cells: UTC hours, days and months."""
+
+TOTAL, RUN = "total", "run"
+DIMENSIONS = ("scope", "user", "project", "model", "stage")
+FAMILIES = (TOTAL, RUN, *DIMENSIONS)
+"""What a cell is about: all runs; agent × complexity × profile; agent × one other dimension."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageEvent:
+    """One agent execution as it is booked; tokens are integers, money is nano-USD."""
+
+    id: str
+    workspace: str
+    at: int
+    """When it ended: microseconds since 1970 in UTC."""
+    agent: str
+    used_tokens: int
+    budget_tokens: int | None = None
+    """None: known in tokens and cost only (traces, imports), not an execution under a budget."""
+    needed_tokens: int | None = None
+    complexity: str | None = None
+    profile: str | None = None
+    project: str | None = None
+    user: str | None = None
+    session_id: str | None = None
+    run_id: str | None = None
+    allocation_id: str | None = None
+    model: str | None = None
+    stage: str | None = None
+    task: str | None = None
+    scopes: Mapping[str, int] = field(default_factory=dict)
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    cost_nano_usd: int | None = None
+    duration_seconds: float | None = None
+    success: bool | None = None
+    error: str | None = None
+    alerts: tuple[Mapping[str, Any], ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    late: bool = False
+    """Booked after its allocation had expired."""
+    fingerprint: bytes = b""
+    """Digest of what was sent, to tell a repeated delivery from another event of the same id."""
+
+    @property
+    def exceeded(self) -> bool:
+        """Used more than its budget."""
+        return self.budget_tokens is not None and self.used_tokens > self.budget_tokens
+
+    @property
+    def unmet(self) -> bool:
+        """Needed more than its budget and kept to the budget all the same."""
+        budget = self.budget_tokens
+        return (
+            budget is not None
+            and self.used_tokens <= budget
+            and self.needed_tokens is not None
+            and self.needed_tokens > budget
+        )
+
+
+def used_pct(used: int, budget: int) -> int | None:
+    """Used per cent in units of `PERCENT`, rounded half up; None where the budget is zero."""
+    if budget == 0:
+        return None if used else 0
+    return (used * 200 * PERCENT + budget) // (2 * budget)
+
+
+@dataclass(slots=True)
+class Cell:
+    """What a set of events comes to; cells of disjoint sets add up."""
+
+    events: int = 0
+    executions: int = 0
+    rated: int = 0
+    """Executions that have a used per cent."""
+    pct_sum: int = 0
+    pct_min: int | None = None
+    pct_max: int | None = None
+    exceeded: int = 0
+    unmet: int = 0
+    budget: int = 0
+    used: int = 0
+    unbudgeted: int = 0
+    """Tokens used by events that have no budget."""
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    cost: int = 0
+    priced: int = 0
+    failed: int = 0
+    duration_ms: int = 0
+    timed: int = 0
+    sketch: dict[int, int] = field(default_factory=dict)
+
+    def add(self, other: "Cell") -> None:
+        """Take in a cell of other events."""
+        self.events += other.events
+        self.executions += other.executions
+        self.rated += other.rated
+        self.pct_sum += other.pct_sum
+        if other.pct_min is not None and (self.pct_min is None or other.pct_min < self.pct_min):
+            self.pct_min = other.pct_min
+        if other.pct_max is not None and (self.pct_max is None or other.pct_max > self.pct_max):
+            self.pct_max = other.pct_max
+        self.exceeded += other.exceeded
+        self.unmet += other.unmet
+        self.budget += other.budget
+        self.used += other.used
+        self.unbudgeted += other.unbudgeted
+        self.input += other.input
+        self.output += other.output
+        self.cached += other.cached
+        self.cost += other.cost
+        self.priced += other.priced
+        self.failed += other.failed
+        self.duration_ms += other.duration_ms
+        self.timed += other.timed
+        if other.sketch:
+            sketch = self.sketch
+            get = sketch.get
+            for bucket, count in other.sketch.items():
+                sketch[bucket] = get(bucket, 0) + count
+
+    def row(self) -> tuple[Any, ...]:
+        """The cell as stored, in the order of `CELL_COLUMNS`."""
+        return (
+            self.events,
+            self.executions,
+            self.rated,
+            self.pct_sum,
+            self.pct_min,
+            self.pct_max,
+            self.exceeded,
+            self.unmet,
+            self.budget,
+            self.used,
+            self.unbudgeted,
+            self.input,
+            self.output,
+            self.cached,
+            self.cost,
+            self.priced,
+            self.failed,
+            self.duration_ms,
+            self.timed,
+            encode(self.sketch),
+        )
+
+    @classmethod
+    def of_row(cls, row: tuple[Any, ...]) -> "Cell":
+        """The cell of a stored row."""
+        return cls(*row[:-1], sketch=decode(row[-1]))
+
+
+CELL_COLUMNS = tuple(Cell.__slots__)
+"""Names of a cell's measures; all add up but `pct_min` and `pct_max`."""
+
+
+CellId = tuple[str, int, int, str, str, str]
+"""Which events a cell holds: family, grain, start (second since 1970), agent, key, key2."""
+
+
+def measure(event: UsageEvent) -> Cell:
+    """The cell of one event."""
+    budget = event.budget_tokens
+    duration = event.duration_seconds
+    cell = Cell(
+        events=1,
+        input=event.input_tokens or 0,
+        output=event.output_tokens or 0,
+        cached=event.cached_tokens or 0,
+        cost=event.cost_nano_usd or 0,
+        priced=event.cost_nano_usd is not None,
+        failed=event.success is False,
+        duration_ms=round(duration * 1000) if duration is not None else 0,
+        timed=duration is not None,
+    )
+    if budget is None:
+        cell.unbudgeted = event.used_tokens
+        return cell
+    cell.executions = 1
+    cell.budget = budget
+    cell.used = event.used_tokens
+    cell.exceeded = int(event.exceeded)
+    cell.unmet = int(event.unmet)
+    _rate(cell, used_pct(event.used_tokens, budget))
+    return cell
+
+
+def _rate(cell: Cell, pct: int | None) -> None:
+    if pct is None:
+        return
+    cell.rated = 1
+    cell.pct_sum = min(pct, MAX_SUMMED_PERCENT)
+    cell.pct_min = cell.pct_max = pct
+    cell.sketch = {bucket_of(pct): 1}
+
+
+def _measure_scope(event: UsageEvent, whole: Cell, tokens: int) -> Cell:
+    """The cell of one scope of an event: its tokens, and its share of the run's budget."""
+    cell = Cell(events=1, executions=whole.executions, failed=whole.failed)
+    if event.budget_tokens is None:
+        cell.unbudgeted = tokens
+        return cell
+    cell.budget, cell.used = event.budget_tokens, tokens
+    cell.exceeded, cell.unmet = whole.exceeded, whole.unmet
+    _rate(cell, used_pct(tokens, event.budget_tokens))
+    return cell
+
+
+def fold_hours(events: Iterable[UsageEvent]) -> dict[CellId, Cell]:
+    """The cells of UTC hours that events come to, in all families."""
+    cells: dict[CellId, Cell] = {}
+    for event in events:
+        whole = measure(event)
+        start = event.at // 3_600_000_000 * 3600
+        agent = event.agent
+        _into(cells, (TOTAL, HOUR, start, "", "", ""), whole)
+        run = (RUN, HOUR, start, agent, event.complexity or "", event.profile or "")
+        _into(cells, run, whole)
+        for scope, tokens in event.scopes.items():
+            part = _measure_scope(event, whole, tokens)
+            _into(cells, ("scope", HOUR, start, agent, scope, ""), part)
+        if event.user is not None:
+            _into(cells, ("user", HOUR, start, agent, event.user, ""), whole)
+        if event.project is not None:
+            _into(cells, ("project", HOUR, start, agent, event.project, ""), whole)
+        if event.model is not None:
+            _into(cells, ("model", HOUR, start, agent, event.model, ""), whole)
+        if event.stage is not None:
+            _into(cells, ("stage", HOUR, start, agent, event.stage, ""), whole)
+    return cells
+
+
+def fold(events: Iterable[UsageEvent]) -> dict[CellId, Cell]:
+    """All cells that events come to: hours, days and months of every family."""
+    hours = fold_hours(events)
+    cells = dict(hours)
+    for (family, _, start, agent, key, key2), cell in hours.items():
+        _into(cells, (family, DAY, day_start(start), agent, key, key2), cell)
+        _into(cells, (family, MONTH, month_start(start), agent, key, key2), cell)
+    return cells
+
+
+def _into(cells: dict[CellId, Cell], at: CellId, cell: Cell) -> None:
+    held = cells.get(at)
+    if held is None:
+        cells[at] = held = Cell()
+    held.add(cell)
+
+
+def day_start(second: int) -> int:
+    """First second of the UTC day of a second."""
+    return second // 86_400 * 86_400
+
+
+def month_start(second: int) -> int:
+    """First second of the UTC month of a second."""
+    moment = datetime.fromtimestamp(second, UTC)
+    return int(datetime(moment.year, moment.month, 1, tzinfo=UTC).timestamp())
+
+
+def rated_statistics(cell: Cell) -> tuple[float, float, float, float, float] | None:
+    """Average, median, min, max and p95 of used per cent, or None where nothing is rated."""
+    if not cell.rated or cell.pct_min is None or cell.pct_max is None:
+        return None
+    low, high = cell.pct_min, cell.pct_max
+    median, p95 = median_and_p95(cell.sketch, low=low, high=high)
+    average = cell.pct_sum / cell.rated
+    return (
+        average / PERCENT,
+        median / PERCENT,
+        low / PERCENT,
+        high / PERCENT,
+        p95 / PERCENT,
+    )

@@ -1,0 +1,1 @@
+"""Do: one use case a module, gather, decide, record."""

@@ -1,0 +1,118 @@
+"""Give a run its budget, and choose the memories that fit."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from time import perf_counter_ns
+
+from anyio import to_thread
+
+from app.core.allocation import Decision, Request, decide
+from app.core.complexity import Verdict, default, detect, given
+from app.core.errors import Unavailable
+from app.core.memory import Candidate
+from app.core.profiles import ResolvedPolicy
+from app.core.signals import SignalTable
+from app.gateways.tokens import TokenCounter
+from app.store.allocations import New, add_many, encode
+from app.store.database import Store
+from app.store.shelf import PolicyShelf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request for a budget, with the memories that came with it and how to repeat it."""
+
+    request: Request
+    candidates: Sequence[Candidate] = ()
+    uncounted: Sequence[int] = ()
+    """Indexes of candidates whose tokens the caller left out."""
+    idempotency_key: str | None = None
+    request_hash: bytes | None = None
+
+
+async def allocate(
+    store: Store,
+    shelf: PolicyShelf,
+    tokens: TokenCounter,
+    *,
+    asked: Asked,
+    now: datetime,
+    new_id: Callable[[str, str], str],
+) -> bytes:
+    """The allocation as JSON, recorded before it is answered.
+
+    With the database away a soft budget is answered all the same, from policy in memory: its
+    `id` is null and `degraded` is true. Errors: UnknownAgent (strict), Unavailable (hard).
+    """
+    started = perf_counter_ns()
+    request = asked.request
+    candidates = await _counted(asked, tokens)
+    book = shelf.book(request.workspace)
+
+    policy, agent = book.resolve(
+        agent=request.agent,
+        agent_type=request.agent_type,
+        workspace=request.workspace,
+        project=request.project,
+        user=request.user,
+        max_tokens=request.max_tokens,
+        strict=request.strict,
+    )
+    verdict = judge(request, policy, book.signals)
+    decision = decide(
+        request,
+        policy=policy,
+        agent=agent,
+        verdict=verdict,
+        candidates=candidates,
+        now=now,
+        id=new_id("alc", request.workspace),
+    )
+
+    new = New(
+        decision=decision,
+        answer=encode(decision.allocation),
+        task=request.task,
+        processing_us=(perf_counter_ns() - started) // 1000,
+        idempotency_key=asked.idempotency_key,
+        request_hash=asked.request_hash,
+    )
+    try:
+        return await store.write(request.workspace, add_many, new)
+    except Unavailable as error:
+        if policy.enforcement == "hard":
+            raise
+        return encode(degraded(decision, error.detail).allocation)
+
+
+def judge(request: Request, policy: ResolvedPolicy, signals: SignalTable) -> Verdict:
+    """How difficult the task is: as given, else as detected, else the default."""
+    if request.complexity is not None:
+        return given(request.complexity, policy.text_kind)
+    if request.task is None:
+        return default(policy.text_kind)
+    return detect(request.task, policy.text_kind, request.context, signals)
+
+
+def degraded(decision: Decision, reason: str) -> Decision:
+    """The decision as it is answered when it cannot be recorded."""
+    allocation = replace(
+        decision.allocation,
+        id=None,
+        degraded=True,
+        degraded_reason=f"Not recorded: {reason}",
+    )
+    return replace(decision, allocation=allocation)
+
+
+async def _counted(asked: Asked, tokens: TokenCounter) -> Sequence[Candidate]:
+    if not asked.uncounted:
+        return asked.candidates
+    candidates = list(asked.candidates)
+    texts = [candidates[index].text or "" for index in asked.uncounted]
+    encoding = tokens.encoding_for(asked.request.model)
+    counts = await to_thread.run_sync(tokens.count_many, texts, encoding)
+    for index, count in zip(asked.uncounted, counts, strict=True):
+        candidates[index] = replace(candidates[index], tokens=count)
+    return candidates

@@ -1,0 +1,145 @@
+"""List, summarise, export and delete allocations."""
+
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from app.core.filters import AllocationFilter
+from app.core.standing import describe
+from app.core.windows import micros, moment
+from app.store.agents import names_like
+from app.store.allocations import Figures, delete_many, list_many, stream_figures
+from app.store.database import Store, Tx
+
+EXPORT_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Averages:
+    """Means over allocations."""
+
+    tokens_allocated: float
+    """Tokens of the memories that were selected (the originals' figure)."""
+    memories_selected: float
+    processing_ms: float
+    budget_tokens: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeAverages:
+    """Means of one scope over the allocations that have it."""
+
+    avg_utilization_pct: float
+    avg_selected: float
+    avg_tokens: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllocationStatistics:
+    """What a set of allocations comes to."""
+
+    count: int
+    averages: Averages
+    complexity: dict[str, int]
+    scopes: dict[str, ScopeAverages]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A page of allocations, newest first."""
+
+    items: list[dict[str, Any]]
+    next_before: tuple[int, str] | None
+
+
+async def list_allocations(
+    store: Store, wanted: AllocationFilter, agent: str | None, before: tuple[int, str] | None, limit: int
+) -> Listed:
+    """A page of allocations with their status."""
+
+    def work(tx: Tx) -> Listed:
+        held = list_many(tx, _named(tx, wanted, agent), before=before, limit=limit + 1)
+        now = moment(wanted.now)
+        items = [describe(one.answer, one.monitor, now) for one in held[:limit]]
+        more = len(held) > limit
+        last = held[limit - 1] if more else None
+        cursor = None
+        if last is not None:
+            cursor = (micros(last.monitor.opened_at), last.opened.id)
+        return Listed(items=items, next_before=cursor)
+
+    return await store.read(work)
+
+
+async def summarise(store: Store, wanted: AllocationFilter, agent: str | None) -> AllocationStatistics:
+    """Statistics over matching allocations."""
+    return await store.read(
+        lambda tx: _fold(stream_figures(tx, _named(tx, wanted, agent)))
+    )
+
+
+async def export_allocations(
+    store: Store, wanted: AllocationFilter, agent: str | None
+) -> AsyncIterator[dict[str, Any]]:
+    """All matching allocations with their status, oldest pages last, in bounded memory."""
+    before: tuple[int, str] | None = None
+    while True:
+        listed = await list_allocations(store, wanted, agent, before, EXPORT_PAGE)
+        for item in listed.items:
+            yield item
+        before = listed.next_before
+        if before is None:
+            return
+
+
+async def delete_allocations(store: Store, wanted: AllocationFilter) -> int:
+    """Delete matching allocations; the usage events that they ended in stay."""
+    return await store.write_alone(lambda tx: delete_many(tx, wanted))
+
+
+def _named(tx: Tx, wanted: AllocationFilter, agent: str | None) -> AllocationFilter:
+    if agent is None:
+        return wanted
+    return replace(wanted, agents=names_like(tx, wanted.workspace, agent))
+
+
+def _fold(figures: Iterable[Figures]) -> AllocationStatistics:
+    count = tokens = selected = processing = budget = 0
+    tiers: Counter[str] = Counter()
+    scopes: defaultdict[str, list[float]] = defaultdict(lambda: [0, 0.0, 0, 0])
+    for one in figures:
+        count += 1
+        tokens += one.selected_tokens
+        selected += one.selected
+        processing += one.processing_us
+        budget += one.budget_tokens
+        tiers[one.complexity] += 1
+        for name, room, used, chosen in one.scopes:
+            sums = scopes[name]
+            sums[0] += 1
+            sums[1] += 100 * used / room if room else 0.0
+            sums[2] += chosen
+            sums[3] += used
+    return AllocationStatistics(
+        count=count,
+        averages=Averages(
+            tokens_allocated=_mean(tokens, count),
+            memories_selected=_mean(selected, count),
+            processing_ms=_mean(processing, count) / 1000,
+            budget_tokens=_mean(budget, count),
+        ),
+        complexity=dict(tiers),
+        scopes={
+            name: ScopeAverages(
+                avg_utilization_pct=_mean(utilization, its),
+                avg_selected=_mean(chosen, its),
+                avg_tokens=_mean(used, its),
+            )
+            for name, (its, utilization, chosen, used) in scopes.items()
+        },
+    )
+
+
+def _mean(total: float, count: int) -> float:
+    return total / count if count else 0.0

@@ -1,0 +1,1 @@
+"""Look out: what the service uses from outside its own process and database."""

@@ -1,0 +1,97 @@
+"""Wire the house: the only place that opens the store, the policies and the routes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from zoneinfo import ZoneInfo
+
+import structlog
+from anyio import to_thread
+from fastapi import FastAPI
+
+from app import __version__, clock
+from app.api import errors
+from app.api.dependencies import House
+from app.api.middleware import Edge
+from app.api.routes import allocations, complexity, policies, system, usage
+from app.core.errors import DomainError
+from app.flows.follow_policies import follow
+from app.gateways.tokens import TokenCounter
+from app.presets.loader import shipped
+from app.settings import Settings
+from app.store.database import Store
+from app.store.directory import Directory
+from app.store.groupcache import GroupCache
+from app.store.migrate import upgrade
+from app.store.processlock import ProcessLock
+from app.store.shelf import PolicyShelf
+
+log = structlog.get_logger("membudget")
+
+SUMMARY = "Token budgets for AI agents: what a run deserves, what fits, what it used."
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The service as an ASGI application; it opens the database when it starts."""
+    store = Store(settings.database_url, queue_limit=settings.write_queue_limit)
+    house = House(
+        store=store,
+        shelf=PolicyShelf(shipped()),
+        directory=Directory(),
+        cache=GroupCache(),
+        tokens=TokenCounter(),
+        zone=ZoneInfo(settings.timezone),
+        ttl_seconds=settings.allocation_ttl_seconds,
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with ProcessLock(settings.database_url, url=address(settings)):
+            await to_thread.run_sync(upgrade, settings.database_admin_url or settings.database_url)
+            store.start()
+            try:
+                await follow(store, house.shelf, settings.policy_files, now=clock.now())
+                following = asyncio.create_task(_keep_following(house, settings))
+                log.info("started", version=__version__, database=store.engine.dialect.name)
+                yield
+                following.cancel()
+                with suppress(asyncio.CancelledError):
+                    await following
+            finally:
+                await to_thread.run_sync(store.close)
+                log.info("stopped")
+
+    app = FastAPI(
+        title="membudget",
+        version=__version__,
+        summary=SUMMARY,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    app.state.house = house
+    errors.install(app)
+    for module in (allocations, usage, complexity, policies, system):
+        app.include_router(module.router)
+    app.add_middleware(
+        Edge,
+        body_limit=settings.body_limit_bytes,
+        upload_limit=settings.upload_limit_bytes,
+        access_log=settings.access_log,
+    )
+    return app
+
+
+async def _keep_following(house: House, settings: Settings) -> None:
+    """Follow policy changed by other replicas, and the policy files, once a second."""
+    while True:
+        await asyncio.sleep(settings.policy_poll_seconds)
+        try:
+            await follow(house.store, house.shelf, settings.policy_files, now=clock.now())
+        except DomainError as error:
+            log.warning("policy_not_followed", code=error.code)
+
+
+def address(settings: Settings) -> str:
+    """Where the service can be reached from this machine."""
+    return f"http://{settings.host}:{settings.port}"
+

@@ -1,0 +1,1 @@
+"""Ship the policy that holds until somebody states another, and read the originals' files."""

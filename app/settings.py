@@ -1,0 +1,77 @@
+"""Read how the process runs from the environment, once."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Everything an operator sets; every name is prefixed with `MEMBUDGET_` in the environment."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MEMBUDGET_", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
+
+    database_url: str = "sqlite:///membudget.db"
+    """Where the books are: `sqlite:///file.db` or `postgresql://user@host/name`."""
+
+    database_admin_url: str | None = None
+    """Where migrations run; the database itself unless a pooler stands before it."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Anything but loopback needs keys or `MEMBUDGET_AUTH=off`."""
+
+    port: int = Field(default=8000, ge=0, le=65535)
+    """Port to listen on; 0 takes a free one."""
+
+    auth: Literal["auto", "on", "off"] = "auto"
+    """`off` serves other addresses without keys: only behind a gateway that checks callers."""
+
+    timezone: str = "UTC"
+    """IANA zone of local days in analytics."""
+
+    policy_files: Annotated[tuple[Path, ...], NoDecode] = ()
+    """Files to apply at start and whenever they change, separated by commas."""
+
+    backup_dir: Path = Path("membudget-backups")
+    """Where exports made by the service go."""
+
+    body_limit_bytes: int = Field(default=16 * 1024 * 1024, ge=1024)
+    """Largest JSON body of a request."""
+
+    upload_limit_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
+    """Largest file of an import."""
+
+    write_queue_limit: int = Field(default=50_000, ge=1)
+    """Writes that may wait for their commit; beyond it the answer is 503 with Retry-After."""
+
+    allocation_ttl_seconds: int = Field(default=3600, ge=1)
+    """How long an allocation stays open when the request does not say."""
+
+    policy_poll_seconds: float = Field(default=1.0, gt=0, le=2)
+    """How often a replica looks for policy changed elsewhere, and at the policy files."""
+
+    shutdown_seconds: int = Field(default=15, ge=1)
+    """How long a stop waits for requests that are being answered."""
+
+    access_log: bool = False
+    """One log line per request; costs about half of the request rate."""
+
+    @field_validator("policy_files", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(Path(part.strip()) for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"{value!r} is not an IANA time zone such as Europe/Berlin") from error
+        return value

@@ -1,0 +1,1 @@
+"""Keep: rows of SQL, on SQLite and on PostgreSQL."""

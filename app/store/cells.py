@@ -1,0 +1,174 @@
+"""Keep cells: additive rows that hold what sets of usage events come to.
+
+A sketch is appended to, and now and then rewritten without repeats; joined encodings are the
+merged sketch, so that writers never read before they write.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from sqlalchemy import BigInteger, ColumnElement, and_, cast, func, select, update
+
+from app.core.statistics import decode, encode
+from app.core.usage import CELL_COLUMNS, DAY, MONTH, TOTAL, Cell, CellId, UsageEvent, fold
+from app.store.database import Tx
+from app.store.tables import usage_cells
+
+COMPACT_AFTER = 512
+"""Sketch entries that a cell may take in before its encoding is rewritten without repeats."""
+
+REMEMBERED_CELLS = 200_000
+
+_LEAST = {"pct_min": "min", "pct_max": "max"}
+_SUMMED = tuple(name for name in CELL_COLUMNS if name not in (*_LEAST, "sketch"))
+_CELL_KEY = ("family", "grain", "start", "agent", "key", "key2")
+
+CellName = tuple[str, str, str]
+"""agent, key, key2: which cell of a family, whatever its time."""
+
+
+def _upsert_tail(is_sqlite: bool) -> str:
+    sets = []
+    for name in CELL_COLUMNS:
+        mine, new = f"usage_cells.{name}", f"excluded.{name}"
+        if name in _LEAST:
+            pick = _LEAST[name]
+            if is_sqlite:
+                value = f"{pick}(coalesce({mine}, {new}), coalesce({new}, {mine}))"
+            else:
+                value = f"{'least' if pick == 'min' else 'greatest'}({mine}, {new})"
+        elif name == "sketch":
+            value = f"CAST({mine} || {new} AS BLOB)" if is_sqlite else f"{mine} || {new}"
+        else:
+            value = f"{mine} + {new}"
+        sets.append(f"{name} = {value}")
+    keys = ", ".join(f'"{column.name}"' for column in usage_cells.primary_key)
+    return f"ON CONFLICT ({keys}) DO UPDATE SET {', '.join(sets)}"
+
+
+_UPSERT = {True: _upsert_tail(True), False: _upsert_tail(False)}
+
+def add_to_cells(tx: Tx, workspace: str, events: Iterable[UsageEvent]) -> None:
+    """Add events to their cells: one additive upsert, in key order."""
+    cells = fold(events)
+    rows = [(workspace, *at, *cells[at].row()) for at in sorted(cells)]
+    tx.insert_many(usage_cells, rows, tail=_UPSERT[tx.is_sqlite])
+    for at, cell in cells.items():
+        _note_growth(tx, workspace, at, len(cell.sketch))
+
+
+def _note_growth(tx: Tx, workspace: str, at: CellId, entries: int) -> None:
+    appended = tx.notes.appended
+    grown = appended.get((workspace, at), 0) + entries
+    if grown >= COMPACT_AFTER:
+        _compact(tx, workspace, at)
+        grown = 0
+    if len(appended) > REMEMBERED_CELLS:
+        appended.clear()
+    appended[workspace, at] = grown
+
+
+def _compact(tx: Tx, workspace: str, at: CellId) -> None:
+    """Rewrite a cell's sketch with each bucket once; its row is locked by our upsert."""
+    table = usage_cells.c
+    here = and_(
+        table.workspace == workspace,
+        *(table[name] == value for name, value in zip(_CELL_KEY, at, strict=True)),
+    )
+    sketch = tx.connection.execute(select(table.sketch).where(here)).scalar_one()
+    tx.connection.execute(
+        update(usage_cells).where(here).values(sketch=encode(decode(bytes(sketch))))
+    )
+
+
+def read_cells(
+    tx: Tx,
+    workspace: str,
+    *,
+    family: str,
+    grain: int,
+    since: int,
+    until: int,
+    agents: Sequence[str] = (),
+) -> dict[CellName, Cell]:
+    """Cells of a family and grain that start in `since` ≤ t < `until` (seconds), added over time."""
+    table = usage_cells.c
+    where = _where(workspace, family, grain, since, until, agents)
+    name = (table.agent, table.key, table.key2)
+    sums = [cast(func.sum(table[column]), BigInteger).label(column) for column in _SUMMED]
+    extremes = [func.min(table.pct_min).label("pct_min"), func.max(table.pct_max).label("pct_max")]
+    sketches: defaultdict[CellName, list[bytes]] = defaultdict(list)
+    for agent, key, key2, sketch in tx.connection.execute(
+        select(*name, table.sketch).where(where)
+    ):
+        sketches[agent, key, key2].append(bytes(sketch))
+    found: dict[CellName, Cell] = {}
+    for row in tx.connection.execute(select(*name, *sums, *extremes).where(where).group_by(*name)):
+        at = (row.agent, row.key, row.key2)
+        values = row._mapping
+        found[at] = Cell(
+            **{column: values[column] for column in (*_SUMMED, *_LEAST)},
+            sketch=decode(b"".join(sketches[at])),
+        )
+    return found
+
+
+def read_series(
+    tx: Tx,
+    workspace: str,
+    *,
+    family: str,
+    grain: int,
+    since: int,
+    until: int,
+    agents: Sequence[str] = (),
+) -> dict[int, Cell]:
+    """Cells of a family by their start (second), added over everything else."""
+    table = usage_cells.c
+    columns = [table[column] for column in CELL_COLUMNS]
+    query = select(table.start, *columns).where(
+        _where(workspace, family, grain, since, until, agents)
+    )
+    found: dict[int, Cell] = {}
+    for start, *measures in tx.connection.execute(query):
+        cell = Cell.of_row((*measures[:-1], bytes(measures[-1])))
+        if start in found:
+            found[start].add(cell)
+        else:
+            found[start] = cell
+    return found
+
+
+def count_events(tx: Tx, workspace: str, *, grain: int, since: int, until: int) -> int:
+    """Events booked in the days (or months) of `since` ≤ start < `until` (seconds).
+
+    It only ever grows, with every event: equal counts mean that nothing has changed there.
+    """
+    where = _where(workspace, TOTAL, MONTH if grain == MONTH else DAY, since, until, ())
+    total = tx.connection.execute(select(func.sum(usage_cells.c.events)).where(where)).scalar()
+    return int(total or 0)
+
+
+def all_cells(tx: Tx, workspace: str) -> Mapping[CellId, Cell]:
+    """Every cell of a workspace, for the audit."""
+    table = usage_cells.c
+    keys = [table[name] for name in _CELL_KEY]
+    query = select(*keys, *(table[c] for c in CELL_COLUMNS)).where(table.workspace == workspace)
+    return {
+        (row[0], row[1], row[2], row[3], row[4], row[5]): Cell.of_row((*row[6:-1], bytes(row[-1])))
+        for row in tx.connection.execute(query)
+    }
+
+
+def _where(
+    workspace: str, family: str, grain: int, since: int, until: int, agents: Sequence[str]
+) -> ColumnElement[bool]:
+    table = usage_cells.c
+    condition = and_(
+        table.workspace == workspace,
+        table.family == family,
+        table.grain == grain,
+        table.start >= since,
+        table.start < until,
+    )
+    return and_(condition, table.agent.in_(list(agents))) if agents else condition

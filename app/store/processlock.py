@@ -1,0 +1,70 @@
+"""Let one process at a time use a SQLite database, and tell others where it serves."""
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from sqlalchemy import make_url
+
+
+class DatabaseInUse(RuntimeError):
+    """Another process holds the database; `url` is where it serves, if it does."""
+
+    def __init__(self, path: str, pid: int | None, url: str | None) -> None:
+        where = f" and serves on {url}" if url else ""
+        super().__init__(f"Process {pid or '?'} uses {path}{where}; stop it first, or ask it.")
+        self.url = url
+
+
+class ProcessLock:
+    """A lock file beside a SQLite database; nothing at all for PostgreSQL."""
+
+    def __init__(self, database_url: str, *, url: str | None = None) -> None:
+        parsed = make_url(database_url)
+        is_file = parsed.get_backend_name() == "sqlite" and parsed.database not in (None, ":memory:")
+        self._path = Path(f"{parsed.database}.lock") if is_file else None
+        self._url = url
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> "ProcessLock":
+        if self._path is None:
+            return self
+        file = open(self._path, "a+", encoding="utf-8")  # noqa: SIM115 (held until exit)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = _read(file)
+            file.close()
+            raise DatabaseInUse(
+                str(self._path).removesuffix(".lock"), holder.get("pid"), holder.get("url")
+            ) from error
+        file.seek(0)
+        file.truncate()
+        json.dump({"pid": os.getpid(), "url": self._url}, file)
+        file.flush()
+        self._file = file
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._file is not None:
+            self._file.seek(0)
+            self._file.truncate()
+            self._file.close()
+            self._file = None
+
+
+def _read(file: IO[str]) -> dict[str, int | str]:
+    file.seek(0)
+    try:
+        found = json.load(file)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,155 @@
+"""Draw the tables: every key leads with `workspace`, every moment is microseconds since 1970, UTC."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+)
+
+from app.core.usage import CELL_COLUMNS
+
+metadata = MetaData()
+
+SYSTEM = "*"
+"""The workspace of rows that belong to no workspace; nobody can name a workspace so."""
+
+_HOT = {"postgresql_with": {"fillfactor": 70}}
+"""For rows that are updated in place: room on the page, no index on what changes."""
+
+workspaces = Table(
+    "workspaces",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("tag", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+agents = Table(
+    "agents",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("first_seen_at", BigInteger, nullable=False),
+)
+
+policy_heads = Table(
+    "policy_heads",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+)
+"""The version in force of each workspace; the row of `SYSTEM` counts all changes."""
+
+policy_versions = Table(
+    "policy_versions",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("document", Text, nullable=False),
+)
+
+policy_files = Table(
+    "policy_files",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("sha256", Text, nullable=False),
+    Column("applied_at", BigInteger, nullable=False),
+)
+
+allocations = Table(
+    "allocations",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("agent", Text),
+    Column("project", Text),
+    Column("user", Text),
+    Column("session_id", Text),
+    Column("run_id", Text),
+    Column("model", Text),
+    Column("task", Text),
+    Column("policy", Text, nullable=False),
+    Column("complexity", Text, nullable=False),
+    Column("processing_us", Integer, nullable=False),
+    Column("selected", Integer, nullable=False),
+    Column("selected_tokens", BigInteger, nullable=False),
+    Column("budget_tokens", BigInteger, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("monitor", Text, nullable=False),
+    Column("idempotency_key", Text),
+    Column("request_hash", LargeBinary),
+    Column("event_id", Text),
+    Index("allocations_by_time", "workspace", "created_at", "id"),
+    Index("allocations_by_key", "workspace", "idempotency_key", unique=True),
+    **_HOT,
+)
+
+usage_events = Table(
+    "usage_events",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("complexity", Text),
+    Column("profile", Text),
+    Column("project", Text),
+    Column("user", Text),
+    Column("session_id", Text),
+    Column("run_id", Text),
+    Column("allocation_id", Text),
+    Column("model", Text),
+    Column("stage", Text),
+    Column("budget_tokens", BigInteger),
+    Column("used_tokens", BigInteger, nullable=False),
+    Column("needed_tokens", BigInteger),
+    Column("input_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
+    Column("cached_tokens", BigInteger),
+    Column("cost_nano_usd", BigInteger),
+    Column("duration_seconds", Float),
+    Column("success", Boolean),
+    Column("late", Boolean, nullable=False),
+    Column("scopes", Text),
+    Column("details", Text),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Index("usage_events_by_time", "workspace", "at", "id"),
+    Index("usage_events_by_agent", "workspace", "agent", "at", "id"),
+)
+"""Append-only. `scopes` and `details` (task, error, alerts, metadata) are JSON texts."""
+
+usage_cells = Table(
+    "usage_cells",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("family", Text, primary_key=True),
+    Column("grain", SmallInteger, primary_key=True, autoincrement=False),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("agent", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("key2", Text, primary_key=True),
+    *(
+        Column(name, BigInteger, nullable=name in ("pct_min", "pct_max"))
+        for name in CELL_COLUMNS
+        if name != "sketch"
+    ),
+    Column("sketch", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+    **_HOT,
+)
+"""Caches: equal to `core.usage.fold` of the events, and `membudget-server audit` says so."""

@@ -1,0 +1,230 @@
+"""Keep usage events and their cells, in one transaction."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Row, and_, literal_column, or_, select
+
+from app.core.errors import DomainError, IdMismatch
+from app.core.usage import UsageEvent
+from app.store.agents import register
+from app.store.cells import add_to_cells
+from app.store.database import Tx, dumps, in_chunks
+from app.store.tables import usage_events
+
+
+class RaceLost(Exception):
+    """Another replica stored one of these ids just now; the group is tried again one by one."""
+
+
+def append_many(
+    tx: Tx, workspace: str, batches: Sequence[Sequence[UsageEvent]]
+) -> list[list[bool] | DomainError]:
+    """Append batches of events; a batch is stored whole or refused whole.
+
+    Fingerprints are compared where both events have one; without, the same id is the same event.
+
+    Answers for each batch which events were new (False: delivered before), or IdMismatch naming
+    the index of an event whose id is known with another body.
+    """
+    known = _fingerprints(tx, workspace, (e.id for batch in batches for e in batch))
+    fresh: dict[str, UsageEvent] = {}
+    answers: list[list[bool] | DomainError] = []
+    for batch in batches:
+        answer, added = _sort_out(batch, known)
+        if not isinstance(answer, DomainError):
+            fresh.update(added)
+            known.update((event.id, event.fingerprint) for event in added.values())
+        answers.append(answer)
+    events = list(fresh.values())
+    if events:
+        _insert(tx, events)
+        add_to_cells(tx, workspace, events)
+        register(tx, workspace, {event.agent for event in events}, now=events[0].at)
+    return answers
+
+
+def _sort_out(
+    batch: Sequence[UsageEvent], known: dict[str, bytes]
+) -> tuple[list[bool] | DomainError, dict[str, UsageEvent]]:
+    added: dict[str, UsageEvent] = {}
+    new: list[bool] = []
+    for index, event in enumerate(batch):
+        twin = known.get(event.id)
+        if twin is None and event.id in added:
+            twin = added[event.id].fingerprint
+        if twin is None:
+            added[event.id] = event
+        elif twin and event.fingerprint and twin != event.fingerprint:
+            msg = "this id is known with another body; send a new id, or the same body"
+            return IdMismatch(
+                "An event's id is known with another body; nothing was stored.",
+                errors=[{"loc": ["body", index, "id"], "msg": msg}],
+            ), {}
+        new.append(twin is None)
+    return new, added
+
+
+def _fingerprints(tx: Tx, workspace: str, ids: Iterable[str]) -> dict[str, bytes]:
+    table = usage_events.c
+    found: dict[str, bytes] = {}
+    for chunk in in_chunks(ids):
+        query = select(table.id, table.fingerprint).where(
+            table.workspace == workspace, table.id.in_(chunk)
+        )
+        found.update((row.id, bytes(row.fingerprint)) for row in tx.connection.execute(query))
+    return found
+
+
+def _insert(tx: Tx, events: list[UsageEvent]) -> None:
+    rows = sorted(map(to_row, events), key=lambda row: row[1])
+    if tx.is_sqlite:
+        tx.insert_many(usage_events, rows)
+        return
+    stored = tx.insert_many(usage_events, rows, tail="ON CONFLICT DO NOTHING", returning="id")
+    if len(stored) < len(rows):
+        raise RaceLost
+
+
+def to_row(event: UsageEvent) -> tuple[Any, ...]:
+    """An event as a row of `usage_events`, in column order."""
+    details = {
+        name: value
+        for name, value in (
+            ("task", event.task),
+            ("error", event.error),
+            ("alerts", list(event.alerts)),
+            ("metadata", dict(event.metadata)),
+        )
+        if value
+    }
+    return (
+        event.workspace,
+        event.id,
+        event.at,
+        event.agent,
+        event.complexity,
+        event.profile,
+        event.project,
+        event.user,
+        event.session_id,
+        event.run_id,
+        event.allocation_id,
+        event.model,
+        event.stage,
+        event.budget_tokens,
+        event.used_tokens,
+        event.needed_tokens,
+        event.input_tokens,
+        event.output_tokens,
+        event.cached_tokens,
+        event.cost_nano_usd,
+        event.duration_seconds,
+        event.success,
+        event.late,
+        dumps(dict(event.scopes)) if event.scopes else None,
+        dumps(details) if details else None,
+        event.fingerprint,
+    )
+
+
+def to_core(row: Row[Any]) -> UsageEvent:
+    """The event of a row of `usage_events`."""
+    details = json.loads(row.details) if row.details else {}
+    return UsageEvent(
+        id=row.id,
+        workspace=row.workspace,
+        at=row.at,
+        agent=row.agent,
+        used_tokens=row.used_tokens,
+        budget_tokens=row.budget_tokens,
+        needed_tokens=row.needed_tokens,
+        complexity=row.complexity,
+        profile=row.profile,
+        project=row.project,
+        user=row.user,
+        session_id=row.session_id,
+        run_id=row.run_id,
+        allocation_id=row.allocation_id,
+        model=row.model,
+        stage=row.stage,
+        task=details.get("task"),
+        scopes=json.loads(row.scopes) if row.scopes else {},
+        input_tokens=row.input_tokens,
+        output_tokens=row.output_tokens,
+        cached_tokens=row.cached_tokens,
+        cost_nano_usd=row.cost_nano_usd,
+        duration_seconds=row.duration_seconds,
+        success=row.success,
+        error=details.get("error"),
+        alerts=tuple(details.get("alerts", ())),
+        metadata=details.get("metadata", {}),
+        late=row.late,
+        fingerprint=bytes(row.fingerprint),
+    )
+
+
+def get_event(tx: Tx, workspace: str, event_id: str) -> UsageEvent | None:
+    """One event by its id."""
+    table = usage_events.c
+    query = select(usage_events).where(table.workspace == workspace, table.id == event_id)
+    row = tx.connection.execute(query).one_or_none()
+    return None if row is None else to_core(row)
+
+
+def list_events(
+    tx: Tx,
+    workspace: str,
+    *,
+    filters: dict[str, Sequence[str]],
+    since: int | None = None,
+    until: int | None = None,
+    before: tuple[int, str] | None = None,
+    limit: int,
+) -> list[UsageEvent]:
+    """Events newest first; `filters` name columns and the values wanted; `before` is a cursor."""
+    table = usage_events.c
+    query = select(usage_events).where(table.workspace == workspace)
+    for name, values in filters.items():
+        query = query.where(table[name].in_(list(values)))
+    if since is not None:
+        query = query.where(table.at >= since)
+    if until is not None:
+        query = query.where(table.at < until)
+    if before is not None:
+        at, event_id = before
+        query = query.where(or_(table.at < at, and_(table.at == at, table.id < event_id)))
+        query = query.where(table.at <= at)
+    query = query.order_by(table.at.desc(), table.id.desc()).limit(limit)
+    return [to_core(row) for row in tx.connection.execute(query)]
+
+
+def events_between(
+    tx: Tx, workspace: str, since: int, until: int, *, agents: Sequence[str] = ()
+) -> list[UsageEvent]:
+    """All events of `since` ≤ at < `until` (microseconds), optionally of some agents."""
+    table = usage_events.c
+    query = select(usage_events).where(
+        table.workspace == workspace, table.at >= since, table.at < until
+    )
+    if agents:
+        query = query.where(table.agent.in_(list(agents)))
+    return [to_core(row) for row in tx.connection.execute(query)]
+
+
+def first_and_last(tx: Tx, workspace: str) -> tuple[int, int] | None:
+    """The moments of the workspace's first and last event, or None where there is none."""
+    table = usage_events.c
+    base = select(table.at).where(table.workspace == workspace)
+    first = tx.connection.execute(base.order_by(table.at, table.id).limit(1)).scalar()
+    last = tx.connection.execute(
+        base.order_by(table.at.desc(), table.id.desc()).limit(1)
+    ).scalar()
+    return None if first is None or last is None else (first, last)
+
+
+def count_all(tx: Tx) -> int:
+    """Number of events in all workspaces (a sweep, for commands)."""
+    count = select(literal_column("count(*)")).select_from(usage_events)
+    return int(tx.connection.execute(count).scalar_one())

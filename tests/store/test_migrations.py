@@ -1,0 +1,77 @@
+"""Migrations make the tables that the code draws, up, down and up again, on both databases."""
+
+import subprocess
+import sys
+
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect
+
+from app.store import migrate
+from app.store.database import make_engine
+from app.store.tables import metadata
+from tests.data import REPOSITORY
+
+
+def tables_of(url: str) -> set[str]:
+    engine = make_engine(url)
+    try:
+        return set(inspect(engine).get_table_names()) - {"alembic_version"}
+    finally:
+        engine.dispose()
+
+
+def test_migrations_make_what_the_tables_say(database_url: str) -> None:
+    engine = make_engine(database_url)
+    try:
+        with engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            assert compare_metadata(context, metadata) == []
+    finally:
+        engine.dispose()
+
+
+def test_a_migrated_database_owes_nothing(database_url: str) -> None:
+    engine = make_engine(database_url)
+    try:
+        with engine.connect() as connection:
+            assert not migrate.pending(connection)
+    finally:
+        engine.dispose()
+
+
+def test_an_empty_database_owes_its_schema(bare_database_url: str) -> None:
+    engine = make_engine(bare_database_url)
+    try:
+        with engine.connect() as connection:
+            assert migrate.pending(connection)
+    finally:
+        engine.dispose()
+
+
+def test_up_down_and_up_again(bare_database_url: str) -> None:
+    migrate.upgrade(bare_database_url)
+    first = tables_of(bare_database_url)
+    migrate.downgrade(bare_database_url, revision="base")
+    assert tables_of(bare_database_url) == set()
+    migrate.upgrade(bare_database_url)
+
+    assert tables_of(bare_database_url) == first == set(metadata.tables)
+
+
+def test_replicas_that_start_together_migrate_once(bare_database_url: str) -> None:
+    code = "import sys; from app.store.migrate import upgrade; upgrade(sys.argv[1])"
+    replicas = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, bare_database_url],
+            cwd=REPOSITORY,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+
+    complaints = [replica.communicate(timeout=60)[1] for replica in replicas]
+
+    assert [replica.returncode for replica in replicas] == [0, 0], complaints
+    assert tables_of(bare_database_url) == set(metadata.tables)
