@@ -13,7 +13,16 @@ from app import __version__, clock
 from app.api import errors
 from app.api.dependencies import House
 from app.api.middleware import Edge
-from app.api.routes import allocations, complexity, policies, system, usage
+from app.api.routes import (
+    allocations,
+    complexity,
+    config,
+    policies,
+    system,
+    usage,
+    workspaces,
+)
+from app.api.routing import express
 from app.core.errors import DomainError
 from app.flows.follow_policies import follow
 from app.gateways.tokens import TokenCounter
@@ -29,6 +38,9 @@ from app.store.shelf import PolicyShelf
 log = structlog.get_logger("membudget")
 
 SUMMARY = "Token budgets for AI agents: what a run deserves, what fits, what it used."
+
+HOT = (("POST", "/allocate"), ("POST", "/usage"))
+"""What agents call on every run: answered without the router."""
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -67,13 +79,15 @@ def create_app(settings: Settings) -> FastAPI:
         summary=SUMMARY,
         lifespan=lifespan,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False},
     )
     app.state.house = house
     errors.install(app)
-    for module in (allocations, usage, complexity, policies, system):
+    for module in (allocations, usage, complexity, policies, workspaces, config, system):
         app.include_router(module.router)
     app.add_middleware(
         Edge,
+        express=express(allocations.router, usage.router, paths=HOT),
         body_limit=settings.body_limit_bytes,
         upload_limit=settings.upload_limit_bytes,
         access_log=settings.access_log,
@@ -94,4 +108,3 @@ async def _keep_following(house: House, settings: Settings) -> None:
 def address(settings: Settings) -> str:
     """Where the service can be reached from this machine."""
     return f"http://{settings.host}:{settings.port}"
-

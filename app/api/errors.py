@@ -85,7 +85,9 @@ def status_of(kind: type[errors.DomainError]) -> int:
     return next(STATUS[base] for base in kind.__mro__ if base in STATUS)
 
 
-def describe_validation(error: ValidationError, prefix: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+def describe_validation(
+    error: ValidationError, prefix: tuple[str, ...] = ()
+) -> list[dict[str, Any]]:
     """Where a value is wrong and why, without the value itself."""
     return [
         {"loc": [*prefix, *item["loc"]], "msg": item["msg"]}
@@ -117,9 +119,7 @@ def on_invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, ValidationError)
         found = describe_validation(error, ("body",))
     detail = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in found[:3])
-    return problem(
-        422, "invalid_request", detail[:1000], instance=request.url.path, errors=found
-    )
+    return problem(422, "invalid_request", detail[:1000], instance=request.url.path, errors=found)
 
 
 def on_http_error(request: Request, error: Exception) -> Response:
@@ -147,6 +147,15 @@ def on_fault(request: Request, error: Exception) -> Response:
         "The service failed; nothing was stored. The log has the details.",
         instance=request.url.path,
     )
+
+
+def respond(request: Request, error: Exception) -> Response:
+    """Any error as a problem."""
+    if isinstance(error, errors.DomainError):
+        return on_domain_error(request, error)
+    if isinstance(error, ValidationError | RequestValidationError):
+        return on_invalid(request, error)
+    return on_fault(request, error)
 
 
 def install(app: FastAPI) -> None:

@@ -2,18 +2,20 @@
 
 import csv
 import io
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic_core import to_json
 from starlette.responses import Response, StreamingResponse
 
 TYPES = {"json": "application/json", "jsonl": "application/x-ndjson", "csv": "text/csv"}
+Rows = AsyncIterator[Mapping[str, Any]]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def export(rows: AsyncIterator[Mapping[str, Any]], format: str, name: str) -> Response:
+def export(rows: Rows, format: str, name: str) -> Response:
     """Rows as a download named after what they are."""
+    streams: Mapping[str, Callable[[Rows], AsyncIterator[bytes]]]
     streams = {"json": _json, "jsonl": _lines, "csv": _csv}
     return StreamingResponse(
         streams[format](rows),
@@ -40,7 +42,7 @@ def cell(value: Any) -> Any:
     return "'" + text if text.startswith(_FORMULA) else text
 
 
-async def _json(rows: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[bytes]:
+async def _json(rows: Rows) -> AsyncIterator[bytes]:
     separator = b"["
     async for row in rows:
         yield separator + to_json(row)
@@ -48,12 +50,12 @@ async def _json(rows: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[bytes]:
     yield b"[]" if separator == b"[" else b"]"
 
 
-async def _lines(rows: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[bytes]:
+async def _lines(rows: Rows) -> AsyncIterator[bytes]:
     async for row in rows:
         yield to_json(row) + b"\n"
 
 
-async def _csv(rows: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[str]:
+async def _csv(rows: Rows) -> AsyncIterator[bytes]:
     names: list[str] | None = None
     async for row in rows:
         out = io.StringIO()
@@ -62,4 +64,4 @@ async def _csv(rows: AsyncIterator[Mapping[str, Any]]) -> AsyncIterator[str]:
             names = list(row)
             writer.writerow(names)
         writer.writerow([cell(row.get(name)) for name in names])
-        yield out.getvalue()
+        yield out.getvalue().encode()

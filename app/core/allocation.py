@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal
 
 from app.core.budgets import Budget, Room, budget_for, rooms
@@ -11,7 +12,7 @@ from app.core.memory import Candidate, scope_in
 from app.core.monitoring import Load, Monitor, opened, record
 from app.core.packing import SHARED_SCOPE, Selection, select
 from app.core.profiles import AgentMatch, Enforcement, MatchKind, PolicyKind, ResolvedPolicy
-from app.core.terms import Alert, terms_of
+from app.core.terms import Alert, Terms, terms_of
 
 DEFAULT_TTL_SECONDS = 3600  # spec, "Defaults"
 
@@ -165,17 +166,16 @@ def decide(
 
     `ttl_seconds` is the request's unless given.
     """
-    budget = budget_for(policy, verdict.tier)
-    scopes = rooms(policy, budget)
-    terms = terms_of(policy, verdict.tier, budget=budget.tokens)
+    offer = _offer(policy, verdict.tier)
+    budget = offer.budget
     ttl = request.ttl_seconds if ttl_seconds is None else ttl_seconds
-    monitor = opened(terms, budget=budget.tokens, now=now, ttl_seconds=ttl)
+    monitor = opened(offer.terms, budget=budget.tokens, now=now, ttl_seconds=ttl)
 
     selection = None
     if wants_selection(request, candidates):
         selection = select(
             candidates,
-            scopes,
+            offer.rooms,
             budget=budget.tokens,
             task=request.task,
             weights=policy.weights,
@@ -199,12 +199,10 @@ def decide(
         run_id=request.run_id,
         model=request.model,
         agent=_agent(agent),
-        policy=Policy(
-            kind=policy.kind, name=policy.name, version=policy.version, trace=policy.trace
-        ),
-        complexity=_complexity(verdict, budget),
-        budget=_grant(budget, monitor.budget),
-        scopes=tuple(_room_use(room) for room in scopes),
+        policy=offer.policy,
+        complexity=_complexity(verdict, offer.grant.multiplier),
+        budget=_granted(offer.grant, monitor.budget),
+        scopes=offer.scopes,
         selection=selection,
         enforcement=policy.enforcement,
         alerts=monitor.alerts,
@@ -250,10 +248,10 @@ def _agent(match: AgentMatch | None) -> Agent | None:
     )
 
 
-def _complexity(verdict: Verdict, budget: Budget) -> Complexity:
+def _complexity(verdict: Verdict, multiplier: float) -> Complexity:
     return Complexity(
         tier=verdict.tier,
-        multiplier=float(budget.multiplier),
+        multiplier=multiplier,
         confidence=verdict.confidence,
         source=verdict.source,
         signals=verdict.signals,
@@ -261,16 +259,44 @@ def _complexity(verdict: Verdict, budget: Budget) -> Complexity:
     )
 
 
-def _grant(budget: Budget, tokens: int) -> Grant:
-    """With the tokens of a budget that its own selection may have raised."""
-    return Grant(
-        tokens=tokens,
-        base=budget.base,
-        max=budget.max,
-        multiplier=float(budget.multiplier),
-        capped=budget.capped,
-        mode=budget.mode,
-        bound_by=budget.bound_by,
+def _granted(grant: Grant, tokens: int) -> Grant:
+    """The budget, as its own selection may have raised it."""
+    return grant if tokens == grant.tokens else replace(grant, tokens=tokens)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Offer:
+    """All that a policy says about one tier, whoever asks."""
+
+    budget: Budget
+    rooms: tuple[Room, ...]
+    terms: Terms
+    policy: Policy
+    grant: Grant
+    scopes: tuple[ScopeUse, ...]
+
+
+@lru_cache(maxsize=4096)
+def _offer(policy: ResolvedPolicy, tier: str) -> _Offer:
+    budget = budget_for(policy, tier)
+    shares = rooms(policy, budget)
+    return _Offer(
+        budget=budget,
+        rooms=shares,
+        terms=terms_of(policy, tier, budget=budget.tokens),
+        policy=Policy(
+            kind=policy.kind, name=policy.name, version=policy.version, trace=policy.trace
+        ),
+        grant=Grant(
+            tokens=budget.tokens,
+            base=budget.base,
+            max=budget.max,
+            multiplier=float(budget.multiplier),
+            capped=budget.capped,
+            mode=budget.mode,
+            bound_by=budget.bound_by,
+        ),
+        scopes=tuple(map(_room_use, shares)),
     )
 
 

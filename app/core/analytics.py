@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from app.core.usage import PERCENT, Cell, rated_statistics
 
@@ -34,6 +34,8 @@ class Group:
 
 
 Groups = dict[str, Group]
+
+S = TypeVar("S", bound="Statistics")
 
 
 def add_plain(into: Cell, other: Cell) -> None:
@@ -169,21 +171,21 @@ class Analytics:
 
 def describe(group: Group, *, parts: bool = True) -> Statistics:
     """The statistics of a group; `parts`: its complexity tiers and scopes are known."""
-    return Statistics(**_figures(group, parts=parts))
+    return _figures(Statistics, group, parts=parts)
 
 
 def describe_all(groups: Groups, *, parts: bool) -> tuple[GroupStatistics, ...]:
     """The statistics of every group, in order of their keys."""
     return tuple(
-        GroupStatistics(key=key, **_figures(groups[key], parts=parts)) for key in sorted(groups)
+        _figures(GroupStatistics, groups[key], parts=parts, key=key) for key in sorted(groups)
     )
 
 
-def _figures(group: Group, *, parts: bool) -> dict[str, object]:
+def _figures(kind: type[S], group: Group, *, parts: bool, **more: Any) -> S:
     cell = group.cell
     rated = rated_statistics(cell)
     executions = cell.executions
-    return {
+    figures: dict[str, Any] = {
         "executions": executions,
         "events": cell.events,
         "used_pct": None
@@ -207,6 +209,7 @@ def _figures(group: Group, *, parts: bool) -> dict[str, object]:
         "by_complexity": _tiers(group) if parts else None,
         "scope_share": _shares(group) if parts else None,
     }
+    return kind(**figures, **more)
 
 
 def _tiers(group: Group) -> dict[str, TierShare]:

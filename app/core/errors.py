@@ -2,14 +2,14 @@
 
 DomainError
 ├── InvalidRequest        invalid_request       a value is out of range or contradicts another
-│   ├── InvalidPolicy     invalid_policy        a profile, workspace or file breaks a rule of its format
-│   ├── InvalidPattern    invalid_pattern       a signal's pattern is not an RE2 pattern of bounded size
-│   └── NotAvailable      not_available         a field of the contract that this version does not have yet
+│   ├── InvalidPolicy     invalid_policy       a profile, workspace or file breaks a rule
+│   ├── InvalidPattern    invalid_pattern      a signal's pattern is no bounded RE2 pattern
+│   └── NotAvailable      not_available        a field that this version does not have yet
 ├── NotFound              not_found             no such object in this workspace
 │   └── UnknownAgent      unknown_agent         strict was asked for and no agent has this name
-├── Conflict              conflict              the object is in another state than the request needs
+├── Conflict              conflict              the object is in another state than asked for
 │   ├── IdMismatch        id_mismatch           a known id came with another body
-│   ├── IdempotencyMismatch  idempotency_mismatch  a known key came with another body
+│   ├── IdempotencyMismatch  idempotency_mismatch  a key with another body
 │   ├── AlreadyFinished   already_finished      the run is booked already, with another body
 │   └── BudgetExceeded    budget_exceeded       hard enforcement refused tokens over the budget
 └── Unavailable           unavailable           what must be recorded cannot be recorded now

@@ -27,10 +27,16 @@ def event_id_of(allocation_id: str) -> str:
     return "use_" + allocation_id.removeprefix("alc_")
 
 
+_PAIRS = tuple(high + low for high in ALPHABET for low in ALPHABET)
+
+
 def base32(number: int, length: int) -> str:
     """The lowest `length` base 32 digits of a number."""
     digits = []
-    for _ in range(length):
+    for _ in range(length // 2):
+        digits.append(_PAIRS[number & 1023])
+        number >>= 10
+    if length % 2:
         digits.append(ALPHABET[number & 31])
-        number >>= 5
-    return "".join(reversed(digits))
+    digits.reverse()
+    return "".join(digits)

@@ -133,6 +133,10 @@ class ResolvedPolicy:
     half_life_hours: Decimal
     rounding: Rounding
 
+    def __hash__(self) -> int:
+        """By identity: a book hands out the same policy again, and its terms are remembered."""
+        return id(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentMatch:

@@ -23,9 +23,7 @@ def describe(answer: Mapping[str, Any], monitor: Monitor, now: datetime) -> dict
     }
 
 
-def _scopes(
-    rooms: Iterable[Mapping[str, Any]], loaded: Mapping[str, int]
-) -> list[dict[str, Any]]:
+def _scopes(rooms: Iterable[Mapping[str, Any]], loaded: Mapping[str, int]) -> list[dict[str, Any]]:
     """Rooms with what was loaded into them; a scope without a room is added with none."""
     found = {room["name"]: {**room, "used": 0} for room in rooms}
     for name, tokens in loaded.items():

@@ -9,6 +9,7 @@ import math
 from array import array
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from struct import Struct
 from sys import byteorder
 
 GROWTH = 1.0198
@@ -17,6 +18,7 @@ GROWTH = 1.0198
 _LOG = math.log(GROWTH)
 _MAX_COUNT = 0xFFFF
 _STORE = "little"
+_ONE = Struct("<HH")
 
 
 def bucket_of(value: int) -> int:
@@ -32,6 +34,10 @@ def value_of(bucket: int) -> float:
 
 def encode(counts: Mapping[int, int]) -> bytes:
     """A sketch as bytes: pairs of 16-bit bucket and count. Joining encodings merges sketches."""
+    if len(counts) == 1:
+        ((bucket, count),) = counts.items()
+        if count <= _MAX_COUNT:
+            return _ONE.pack(bucket, count)
     pairs = array("H")
     for bucket in sorted(counts):
         count = counts[bucket]

@@ -1,8 +1,10 @@
 """Say what one run used, and fold runs into cells."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from app.core.statistics import bucket_of, decode, encode, median_and_p95
@@ -171,7 +173,9 @@ class Cell:
     @classmethod
     def of_row(cls, row: tuple[Any, ...]) -> "Cell":
         """The cell of a stored row."""
-        return cls(*row[:-1], sketch=decode(row[-1]))
+        cell = cls(*row)
+        cell.sketch = decode(row[-1])
+        return cell
 
 
 CELL_COLUMNS = tuple(Cell.__slots__)
@@ -184,91 +188,98 @@ CellId = tuple[str, int, int, str, str, str]
 
 def measure(event: UsageEvent) -> Cell:
     """The cell of one event."""
-    budget = event.budget_tokens
+    used, budget, cost = event.used_tokens, event.budget_tokens, event.cost_nano_usd
     duration = event.duration_seconds
-    cell = Cell(
-        events=1,
-        input=event.input_tokens or 0,
-        output=event.output_tokens or 0,
-        cached=event.cached_tokens or 0,
-        cost=event.cost_nano_usd or 0,
-        priced=event.cost_nano_usd is not None,
-        failed=event.success is False,
-        duration_ms=round(duration * 1000) if duration is not None else 0,
-        timed=duration is not None,
-    )
+    cell = Cell(1)
     if budget is None:
-        cell.unbudgeted = event.used_tokens
-        return cell
-    cell.executions = 1
-    cell.budget = budget
-    cell.used = event.used_tokens
-    cell.exceeded = int(event.exceeded)
-    cell.unmet = int(event.unmet)
-    _rate(cell, used_pct(event.used_tokens, budget))
+        cell.unbudgeted = used
+    else:
+        cell.executions = 1
+        cell.budget = budget
+        cell.used = used
+        if used > budget:
+            cell.exceeded = 1
+        elif event.needed_tokens is not None and event.needed_tokens > budget:
+            cell.unmet = 1
+        _rate(cell, used, budget)
+    cell.input = event.input_tokens or 0
+    cell.output = event.output_tokens or 0
+    cell.cached = event.cached_tokens or 0
+    if cost is not None:
+        cell.cost, cell.priced = cost, 1
+    if event.success is False:
+        cell.failed = 1
+    if duration is not None:
+        cell.duration_ms, cell.timed = round(duration * 1000), 1
     return cell
 
 
-def _rate(cell: Cell, pct: int | None) -> None:
+def _rate(cell: Cell, used: int, budget: int) -> None:
+    pct = used_pct(used, budget)
     if pct is None:
         return
     cell.rated = 1
-    cell.pct_sum = min(pct, MAX_SUMMED_PERCENT)
+    cell.pct_sum = pct if pct < MAX_SUMMED_PERCENT else MAX_SUMMED_PERCENT
     cell.pct_min = cell.pct_max = pct
-    cell.sketch = {bucket_of(pct): 1}
+    cell.sketch[bucket_of(pct)] = 1
 
 
-def _measure_scope(event: UsageEvent, whole: Cell, tokens: int) -> Cell:
+def _measure_scope(whole: Cell, tokens: int) -> Cell:
     """The cell of one scope of an event: its tokens, and its share of the run's budget."""
-    cell = Cell(events=1, executions=whole.executions, failed=whole.failed)
-    if event.budget_tokens is None:
+    cell = Cell(1, whole.executions)
+    cell.failed = whole.failed
+    if not whole.executions:
         cell.unbudgeted = tokens
         return cell
-    cell.budget, cell.used = event.budget_tokens, tokens
+    cell.budget, cell.used = whole.budget, tokens
     cell.exceeded, cell.unmet = whole.exceeded, whole.unmet
-    _rate(cell, used_pct(tokens, event.budget_tokens))
+    _rate(cell, tokens, whole.budget)
     return cell
 
 
 def fold_hours(events: Iterable[UsageEvent]) -> dict[CellId, Cell]:
     """The cells of UTC hours that events come to, in all families."""
-    cells: dict[CellId, Cell] = {}
+    parts: defaultdict[CellId, list[Cell]] = defaultdict(list)
     for event in events:
         whole = measure(event)
         start = event.at // 3_600_000_000 * 3600
         agent = event.agent
-        _into(cells, (TOTAL, HOUR, start, "", "", ""), whole)
-        run = (RUN, HOUR, start, agent, event.complexity or "", event.profile or "")
-        _into(cells, run, whole)
-        for scope, tokens in event.scopes.items():
-            part = _measure_scope(event, whole, tokens)
-            _into(cells, ("scope", HOUR, start, agent, scope, ""), part)
+        parts[TOTAL, HOUR, start, "", "", ""].append(whole)
+        parts[RUN, HOUR, start, agent, event.complexity or "", event.profile or ""].append(whole)
         if event.user is not None:
-            _into(cells, ("user", HOUR, start, agent, event.user, ""), whole)
+            parts["user", HOUR, start, agent, event.user, ""].append(whole)
         if event.project is not None:
-            _into(cells, ("project", HOUR, start, agent, event.project, ""), whole)
+            parts["project", HOUR, start, agent, event.project, ""].append(whole)
         if event.model is not None:
-            _into(cells, ("model", HOUR, start, agent, event.model, ""), whole)
+            parts["model", HOUR, start, agent, event.model, ""].append(whole)
         if event.stage is not None:
-            _into(cells, ("stage", HOUR, start, agent, event.stage, ""), whole)
-    return cells
+            parts["stage", HOUR, start, agent, event.stage, ""].append(whole)
+        for scope, tokens in event.scopes.items():
+            part = _measure_scope(whole, tokens)
+            parts["scope", HOUR, start, agent, scope, ""].append(part)
+    return {name: _sum(cells) for name, cells in parts.items()}
 
 
 def fold(events: Iterable[UsageEvent]) -> dict[CellId, Cell]:
-    """All cells that events come to: hours, days and months of every family."""
+    """All cells that events come to: hours, days and months of every family.
+
+    Cells of one hour's events stand for their day and month too: treat all as finished values.
+    """
     hours = fold_hours(events)
-    cells = dict(hours)
+    parts: defaultdict[CellId, list[Cell]] = defaultdict(list)
     for (family, _, start, agent, key, key2), cell in hours.items():
-        _into(cells, (family, DAY, day_start(start), agent, key, key2), cell)
-        _into(cells, (family, MONTH, month_start(start), agent, key, key2), cell)
-    return cells
+        parts[family, DAY, day_start(start), agent, key, key2].append(cell)
+        parts[family, MONTH, month_start(start), agent, key, key2].append(cell)
+    return {**hours, **{name: _sum(cells) for name, cells in parts.items()}}
 
 
-def _into(cells: dict[CellId, Cell], at: CellId, cell: Cell) -> None:
-    held = cells.get(at)
-    if held is None:
-        cells[at] = held = Cell()
-    held.add(cell)
+def _sum(cells: list[Cell]) -> Cell:
+    if len(cells) == 1:
+        return cells[0]
+    total = Cell()
+    for cell in cells:
+        total.add(cell)
+    return total
 
 
 def day_start(second: int) -> int:
@@ -278,7 +289,12 @@ def day_start(second: int) -> int:
 
 def month_start(second: int) -> int:
     """First second of the UTC month of a second."""
-    moment = datetime.fromtimestamp(second, UTC)
+    return _month_of_day(second // 86_400)
+
+
+@lru_cache(maxsize=4096)
+def _month_of_day(day: int) -> int:
+    moment = datetime.fromtimestamp(day * 86_400, UTC)
     return int(datetime(moment.year, moment.month, 1, tzinfo=UTC).timestamp())
 
 

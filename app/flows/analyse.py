@@ -74,9 +74,7 @@ def _bounds(tx: Tx, question: Question) -> tuple[int, int]:
 
 def _spans(question: Question, since: int, until: int) -> list[Span]:
     found: list[Span] = []
-    cut = (
-        local_days(since, until, question.zone) if question.by == "day" else hours(since, until)
-    )
+    cut = local_days(since, until, question.zone) if question.by == "day" else hours(since, until)
     for span in cut:
         found.append(span)
         if len(found) > MAX_SPANS:

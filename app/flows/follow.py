@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from app.core.monitoring import Monitor, Report
@@ -15,11 +16,11 @@ from app.store.directory import Directory
 
 async def locate(store: Store, directory: Directory, id_: str) -> str:
     """The workspace of an allocation, from the tag in its id. Errors: NotFound."""
-    workspaces = await directory.workspaces_of(store, id_)
+    workspaces = await directory.workspaces_of(store, id_) if id_.isprintable() else []
     if len(workspaces) == 1:
         return workspaces[0]
     for workspace in workspaces:
-        if await store.read(lambda tx, its=workspace: get_many(tx, its, [id_])):
+        if await store.read(partial(get_many, workspace=workspace, ids=[id_])):
             return workspace
     raise unknown_allocation()
 

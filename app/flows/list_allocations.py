@@ -54,7 +54,11 @@ class Listed:
 
 
 async def list_allocations(
-    store: Store, wanted: AllocationFilter, agent: str | None, before: tuple[int, str] | None, limit: int
+    store: Store,
+    wanted: AllocationFilter,
+    agent: str | None,
+    before: tuple[int, str] | None,
+    limit: int,
 ) -> Listed:
     """A page of allocations with their status."""
 
@@ -72,11 +76,11 @@ async def list_allocations(
     return await store.read(work)
 
 
-async def summarise(store: Store, wanted: AllocationFilter, agent: str | None) -> AllocationStatistics:
+async def summarise(
+    store: Store, wanted: AllocationFilter, agent: str | None
+) -> AllocationStatistics:
     """Statistics over matching allocations."""
-    return await store.read(
-        lambda tx: _fold(stream_figures(tx, _named(tx, wanted, agent)))
-    )
+    return await store.read(lambda tx: _fold(stream_figures(tx, _named(tx, wanted, agent))))
 
 
 async def export_allocations(
@@ -141,5 +145,5 @@ def _fold(figures: Iterable[Figures]) -> AllocationStatistics:
     )
 
 
-def _mean(total: float, count: int) -> float:
+def _mean(total: float, count: float) -> float:
     return total / count if count else 0.0

@@ -1,6 +1,6 @@
 """List and export usage events."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from app.core.filters import UsageFilter
@@ -26,7 +26,7 @@ async def list_usage(
     """A page of matching events."""
 
     def work(tx: Tx) -> Listed:
-        filters = {
+        filters: dict[str, Sequence[str]] = {
             name: (value,)
             for name in ("project", "user", "model", "session_id")
             if (value := getattr(wanted, name)) is not None

@@ -51,7 +51,8 @@ def names_like(tx: Tx, workspace: str, name: str) -> tuple[str, ...]:
     query = select(table.name).where(
         table.workspace == workspace, table.name.like(f"%/{_escaped(name)}", escape="\\")
     )
-    return (name, *tx.connection.execute(query).scalars())
+    found = tx.connection.execute(query).scalars()
+    return (name, *(full for full in found if full.endswith(f"/{name}")))  # LIKE may ignore case
 
 
 def _escaped(name: str) -> str:

@@ -1,7 +1,7 @@
 """Keep allocations: what was decided, as it was answered, and how each stands."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,29 +53,38 @@ def add_many(tx: Tx, workspace: str, items: Sequence[New]) -> list[bytes | Domai
     """Record decisions; answers what the client gets: the first answer, under a known key."""
     keys = [item.idempotency_key for item in items if item.idempotency_key is not None]
     known = _by_key(tx, workspace, keys) if keys else {}
-    answers: list[bytes | DomainError] = []
     rows = []
     for item in items:
         key = item.idempotency_key
-        first = known.get(key) if key is not None else None
-        if first is None:
+        if key is None or key not in known:
             rows.append(to_row(item))
-            answers.append(item.answer)
             if key is not None:
                 known[key] = (item.request_hash, item.answer)
-        elif first[0] == item.request_hash:
-            answers.append(first[1])
-        else:
-            answers.append(
-                IdempotencyMismatch(
-                    "This Idempotency-Key came with another body before; use a new key."
-                )
-            )
     if rows:
-        tx.insert_many(allocations, rows)
+        if _insert(tx, rows, keyed=bool(keys)):
+            known.update(_by_key(tx, workspace, keys))
         named = {row[_AGENT]: None for row in rows if row[_AGENT]}
         register(tx, workspace, named, now=rows[0][2])
-    return answers
+    return [_answer_of(item, known) for item in items]
+
+
+def _insert(tx: Tx, rows: Sequence[tuple[Any, ...]], *, keyed: bool) -> bool:
+    """Insert rows; answers whether another replica took the key of one of them just now."""
+    if tx.is_sqlite or not keyed:
+        tx.insert_many(allocations, rows)
+        return False
+    in_order = sorted(rows, key=lambda row: row[_KEY] or "")  # or two replicas could deadlock
+    stored = tx.insert_many(allocations, in_order, tail="ON CONFLICT DO NOTHING", returning="id")
+    return len(stored) < len(rows)
+
+
+def _answer_of(item: New, known: Mapping[str, tuple[bytes | None, bytes]]) -> bytes | DomainError:
+    if item.idempotency_key is None:
+        return item.answer
+    request_hash, answer = known[item.idempotency_key]
+    if request_hash == item.request_hash:
+        return answer
+    return IdempotencyMismatch("This Idempotency-Key came with another body before; use a new key.")
 
 
 def _by_key(tx: Tx, workspace: str, keys: list[str]) -> dict[str, tuple[bytes | None, bytes]]:
@@ -90,7 +99,10 @@ def _by_key(tx: Tx, workspace: str, keys: list[str]) -> dict[str, tuple[bytes | 
     return found
 
 
-_AGENT = [column.name for column in allocations.columns].index("agent")
+_AGENT, _KEY = (
+    [column.name for column in allocations.columns].index(name)
+    for name in ("agent", "idempotency_key")
+)
 
 
 def to_row(item: New) -> tuple[Any, ...]:
@@ -151,9 +163,7 @@ def to_core(row: Row[Any]) -> Held:
     )
 
 
-def get_many(
-    tx: Tx, workspace: str, ids: Iterable[str], *, lock: bool = False
-) -> dict[str, Held]:
+def get_many(tx: Tx, workspace: str, ids: Iterable[str], *, lock: bool = False) -> dict[str, Held]:
     """Allocations by id, those that exist; `lock`: nobody else changes them until the commit."""
     table = allocations.c
     found: dict[str, Held] = {}
@@ -273,4 +283,3 @@ def _matching(wanted: AllocationFilter) -> ColumnElement[bool]:
     elif wanted.state == "expired":
         conditions += [table.finished_at.is_(None), table.expires_at <= wanted.now]
     return and_(*conditions)
-

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from app.core.analytics import (
     CellName,
@@ -45,7 +46,7 @@ def read_groups(source: Source, by: str, parts: Sequence[Piece]) -> Groups:
             source.cache.get(
                 (source.workspace, source.agents, by, piece),
                 version,
-                lambda piece=piece: _load(source, by, piece),
+                partial(_load, source, by, piece),
             )
             for piece, version in zip(settled, versions, strict=True)
         ),

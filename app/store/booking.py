@@ -114,9 +114,7 @@ class Change:
     apply: Callable[[Monitor], Monitor]
 
 
-def change_monitors(
-    tx: Tx, workspace: str, items: Sequence[Change]
-) -> list[Held | DomainError]:
+def change_monitors(tx: Tx, workspace: str, items: Sequence[Change]) -> list[Held | DomainError]:
     """Change allocations in the order the changes came, and answer how each stands then."""
     held = get_many(tx, workspace, (item.allocation_id for item in items), lock=True)
     monitors: dict[str, Monitor] = {}
@@ -148,9 +146,7 @@ class Finish:
     now: datetime
 
 
-def finish_runs(
-    tx: Tx, workspace: str, items: Sequence[Finish]
-) -> list[UsageEvent | DomainError]:
+def finish_runs(tx: Tx, workspace: str, items: Sequence[Finish]) -> list[UsageEvent | DomainError]:
     """Close allocations and book their usage events; the same report again: the same event."""
     held = get_many(tx, workspace, (item.allocation_id for item in items), lock=True)
     monitors: dict[str, Monitor] = {}

@@ -6,6 +6,7 @@ merged sketch, so that writers never read before they write.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 
 from sqlalchemy import BigInteger, ColumnElement, and_, cast, func, select, update
 
@@ -22,6 +23,8 @@ REMEMBERED_CELLS = 200_000
 _LEAST = {"pct_min": "min", "pct_max": "max"}
 _SUMMED = tuple(name for name in CELL_COLUMNS if name not in (*_LEAST, "sketch"))
 _CELL_KEY = ("family", "grain", "start", "agent", "key", "key2")
+
+_BY_KEY = itemgetter(slice(7))
 
 CellName = tuple[str, str, str]
 """agent, key, key2: which cell of a family, whatever its time."""
@@ -48,24 +51,36 @@ def _upsert_tail(is_sqlite: bool) -> str:
 
 _UPSERT = {True: _upsert_tail(True), False: _upsert_tail(False)}
 
+
 def add_to_cells(tx: Tx, workspace: str, events: Iterable[UsageEvent]) -> None:
     """Add events to their cells: one additive upsert, in key order."""
     cells = fold(events)
-    rows = [(workspace, *at, *cells[at].row()) for at in sorted(cells)]
+    measures = {id(cell): cell.row() for cell in cells.values()}  # grains may share a cell
+    rows = [
+        (workspace, grain, start, agent, family, key, key2, *measures[id(cell)])
+        for (family, grain, start, agent, key, key2), cell in cells.items()
+    ]
+    rows.sort(key=_BY_KEY)
     tx.insert_many(usage_cells, rows, tail=_UPSERT[tx.is_sqlite])
-    for at, cell in cells.items():
-        _note_growth(tx, workspace, at, len(cell.sketch))
-
-
-def _note_growth(tx: Tx, workspace: str, at: CellId, entries: int) -> None:
-    appended = tx.notes.appended
-    grown = appended.get((workspace, at), 0) + entries
-    if grown >= COMPACT_AFTER:
+    for at in _grown(tx.notes.appended, workspace, cells):
         _compact(tx, workspace, at)
-        grown = 0
-    if len(appended) > REMEMBERED_CELLS:
-        appended.clear()
-    appended[workspace, at] = grown
+
+
+def _grown(
+    appended: dict[str, dict[CellId, int]], workspace: str, cells: Mapping[CellId, Cell]
+) -> list[CellId]:
+    """Note what was appended to sketches; the cells whose encoding should be rewritten now."""
+    known = appended.setdefault(workspace, {})
+    if len(known) > REMEMBERED_CELLS:
+        known.clear()
+    due = []
+    for at, cell in cells.items():
+        entries = known.get(at, 0) + len(cell.sketch)
+        if entries >= COMPACT_AFTER:
+            due.append(at)
+            entries = 0
+        known[at] = entries
+    return due
 
 
 def _compact(tx: Tx, workspace: str, at: CellId) -> None:
@@ -91,16 +106,14 @@ def read_cells(
     until: int,
     agents: Sequence[str] = (),
 ) -> dict[CellName, Cell]:
-    """Cells of a family and grain that start in `since` ≤ t < `until` (seconds), added over time."""
+    """Cells of a family and grain that start in `since` ≤ t < `until` (seconds), added up."""
     table = usage_cells.c
     where = _where(workspace, family, grain, since, until, agents)
     name = (table.agent, table.key, table.key2)
     sums = [cast(func.sum(table[column]), BigInteger).label(column) for column in _SUMMED]
     extremes = [func.min(table.pct_min).label("pct_min"), func.max(table.pct_max).label("pct_max")]
     sketches: defaultdict[CellName, list[bytes]] = defaultdict(list)
-    for agent, key, key2, sketch in tx.connection.execute(
-        select(*name, table.sketch).where(where)
-    ):
+    for agent, key, key2, sketch in tx.connection.execute(select(*name, table.sketch).where(where)):
         sketches[agent, key, key2].append(bytes(sketch))
     found: dict[CellName, Cell] = {}
     for row in tx.connection.execute(select(*name, *sums, *extremes).where(where).group_by(*name)):

@@ -1,29 +1,38 @@
 """Open the database: transactions, one writer that commits in groups, many readers."""
 
-import json
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
+from threading import get_ident
 from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
 import psycopg
 from psycopg.rows import tuple_row
+from pydantic_core import to_json
 from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.core.errors import StorageFull, Unavailable
-from app.store.groupcommit import GroupCommit, Handler
+from app.core.errors import DomainError, StorageFull, Unavailable
+from app.core.usage import CellId
+from app.store.groupcommit import GroupCommit
 
 R = TypeVar("R")
 P = TypeVar("P")
 
+SYSTEM = "*"
+"""The workspace of work and rows that belong to no workspace; nobody can name one so."""
+
 READERS = 8
 PG_WRITERS = 4
 SQLITE_CHUNK = 500
+WAL_PAGES = 8_000
+"""Pages (32 MB) that the write-ahead log holds before they go to their places: a page that many
+commits change is then moved once."""
 PG_PARAMETERS = 60_000
 """PostgreSQL takes at most 65,535 parameters in one statement."""
 
@@ -37,8 +46,8 @@ class Notes:
 
     seen: set[tuple[str, str]] = field(default_factory=set)
     """Workspace and agent pairs that are registered; the agent "" is the workspace itself."""
-    appended: dict[Any, int] = field(default_factory=dict)
-    """Sketch entries appended to each cell since this process last rewrote it."""
+    appended: dict[str, dict[CellId, int]] = field(default_factory=dict)
+    """Sketch entries appended to each cell of a workspace since it was last rewritten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +71,33 @@ class Tx:
             return []
         names = tuple(column.name for column in table.columns)
         if self.is_sqlite:
-            sql = _insert_sql(table.name, names, 1, "?", tail)
-            self.connection.exec_driver_sql(sql, [tuple(row) for row in rows])
+            self._driver().executemany(_insert_sql(table.name, names, 1, "?", tail), rows).close()
             return []
         found: list[tuple[Any, ...]] = []
         step = PG_PARAMETERS // len(names)
         suffix = f"{tail} RETURNING {returning}" if returning else tail
-        with psycopg.RawCursor(self._driver(), row_factory=tuple_row) as cursor:
-            for first in range(0, len(rows), step):
-                chunk = rows[first : first + step]
-                sql = _insert_sql(table.name, names, len(chunk), "$", suffix)
-                cursor.execute(sql, [value for row in chunk for value in row])
-                if returning:
-                    found.extend(cursor.fetchall())
+        for first in range(0, len(rows), step):
+            chunk = rows[first : first + step]
+            sql = _insert_sql(table.name, names, len(chunk), "$", suffix)
+            found += self.fetch(sql, [value for row in chunk for value in row], returning=returning)
         return found
+
+    def fetch(
+        self, sql: str, values: Sequence[Any], *, returning: str = "all"
+    ) -> list[tuple[Any, ...]]:
+        """Rows of a statement in the driver's own words (`?` on SQLite, `$1` on PostgreSQL)."""
+        if self.is_sqlite:
+            rows: list[tuple[Any, ...]] = self._driver().execute(sql, values).fetchall()
+            return rows
+        with psycopg.RawCursor(self._driver(), row_factory=tuple_row) as cursor:
+            cursor.execute(sql, values)
+            return cursor.fetchall() if returning else []
+
+    def marks(self, count: int, *, first: int = 1) -> str:
+        """Place holders for `count` values, the first of them the `first`-th of the statement."""
+        if self.is_sqlite:
+            return ", ".join("?" * count)
+        return ", ".join(f"${first + number}" for number in range(count))
 
     def _driver(self) -> Any:
         return self.connection.connection.driver_connection
@@ -106,6 +128,8 @@ class Store:
         self.engine = make_engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self._notes = Notes()
+        self._writing: dict[int, Connection] = {}
+        """The connection that each of the writer's threads keeps."""
         self._readers = anyio.CapacityLimiter(READERS)
         self._writer = GroupCommit(
             self._commit,
@@ -119,18 +143,24 @@ class Store:
         return await anyio.to_thread.run_sync(self._read, work, limiter=self._readers)
 
     async def write(
-        self, workspace: str, handler: Handler[P, R], payload: P, *, weight: int = 1
+        self,
+        workspace: str,
+        handler: Callable[[Tx, str, Sequence[P]], Sequence[R | DomainError]],
+        payload: P,
+        *,
+        weight: int = 1,
     ) -> R:
         """Hand a payload to a handler in the next group's transaction; return once committed.
 
         Errors: the DomainError that the handler answered; Unavailable when the queue is full or
         the database is away.
         """
-        return await self._writer.submit(workspace, handler, payload, weight=weight)
+        result: R = await self._writer.submit(workspace, handler, payload, weight=weight)
+        return result
 
     async def write_alone(self, work: Callable[[Tx], R]) -> R:
         """Run `work` in a transaction that nobody else's writes share."""
-        return await self.write("*", _alone, work)  # type: ignore[arg-type]  # R of the payload
+        return await self.write(SYSTEM, _alone, work)
 
     def start(self) -> None:
         """Start the writer's threads."""
@@ -139,6 +169,9 @@ class Store:
     def close(self) -> None:
         """Commit what waits, stop the writer, close every connection."""
         self._writer.stop()
+        for connection in self._writing.values():
+            connection.close()
+        self._writing.clear()
         self.engine.dispose()
 
     @property
@@ -157,18 +190,11 @@ class Store:
 
     def write_now(self, work: Callable[[Tx], R]) -> R:
         """A transaction of its own for callers that have no event loop (commands, tests)."""
-        with self._translated(), self.engine.connect() as connection:
-            tx = Tx(connection, self.is_sqlite, self._notes)
-            if self.is_sqlite:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            result = work(tx)
-            connection.commit()
-            for note in tx.on_commit:
-                note()
-            return result
+        with translated(), self.engine.connect() as connection:
+            return self._write_on(connection, work)
 
     def _read(self, work: Callable[[Tx], R]) -> R:
-        with self._translated(), self.engine.connect() as connection:
+        with translated(), self.engine.connect() as connection:
             if not self.is_sqlite:
                 connection.exec_driver_sql(
                     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
@@ -181,20 +207,40 @@ class Store:
                 connection.rollback()
 
     def _commit(self, work: Callable[[Tx], None]) -> None:
-        self.write_now(work)
-
-    @contextmanager
-    def _translated(self) -> Any:
-        try:
-            yield
-        except DBAPIError as error:
-            known = _as_unavailable(error)
-            if known is None:
+        """Run a group's work on the connection that this writer's thread keeps."""
+        with translated():
+            thread = get_ident()
+            connection = self._writing.get(thread)
+            if connection is None:
+                connection = self._writing[thread] = self.engine.connect()
+            try:
+                self._write_on(connection, work)
+            except BaseException:
+                del self._writing[thread]
+                connection.invalidate()
+                connection.close()
                 raise
-            raise known from error
+
+    def _write_on(self, connection: Connection, work: Callable[[Tx], R]) -> R:
+        tx = Tx(connection, self.is_sqlite, self._notes)
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        if self.is_sqlite:
+            driver.execute("BEGIN IMMEDIATE")
+        try:
+            result = work(tx)
+            driver.commit()
+        except BaseException:
+            driver.rollback()
+            raise
+        finally:
+            connection.rollback()  # SQLAlchemy's idea of the transaction, which is over
+        for note in tx.on_commit:
+            note()
+        return result
 
 
-def _alone(tx: Tx, _: str, payloads: list[Callable[[Tx], Any]]) -> list[Any]:
+def _alone(tx: Tx, _: str, payloads: Sequence[Callable[[Tx], R]]) -> Sequence[R]:
     return [work(tx) for work in payloads]
 
 
@@ -233,22 +279,35 @@ def _sqlite_engine(url: str) -> Engine:
             "busy_timeout=10000",
             "temp_store=MEMORY",
             "cache_size=-32000",
+            f"wal_autocheckpoint={WAL_PAGES}",
         ):
             connection.execute(f"PRAGMA {pragma}").close()
 
     return engine
 
 
-def _as_unavailable(error: DBAPIError) -> Unavailable | None:
+@contextmanager
+def translated() -> Iterator[None]:
+    """Say in our words when the database cannot serve."""
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error, psycopg.Error, PoolTimeout) as error:
+        known = _as_unavailable(error)
+        if known is None:
+            raise
+        raise known from error
+
+
+def _as_unavailable(error: Exception) -> Unavailable | None:
     """What a client should hear when the database cannot serve; None for a fault of ours."""
-    origin = error.orig
+    origin = error.orig if isinstance(error, DBAPIError) else error
     code = getattr(origin, "sqlstate", None) or ""
     if code == "53100" or "disk is full" in str(origin):
         return StorageFull("The disk is full; free some space, nothing was stored.")
     gone = (
-        error.connection_invalidated
+        isinstance(error, PoolTimeout)
         or any(code.startswith(prefix) for prefix in GONE_CLASSES)
-        or (isinstance(error, OperationalError) and not code)
+        or (isinstance(origin, sqlite3.OperationalError | psycopg.OperationalError) and not code)
     )
     if gone:
         return Unavailable("The database is not answering; try again shortly, nothing was lost.")
@@ -256,8 +315,8 @@ def _as_unavailable(error: DBAPIError) -> Unavailable | None:
 
 
 def dumps(value: object) -> str:
-    """Plain data as compact JSON text; NaN and infinities are refused."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """Plain data of finite numbers as compact JSON text."""
+    return to_json(value).decode()
 
 
 def ping(tx: Tx) -> None:

@@ -10,33 +10,28 @@ its own, so that one bad request never fails those beside it.
 import asyncio
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from app.core.errors import DomainError, Unavailable
 
 if TYPE_CHECKING:
     from app.store.database import Tx
 
-P = TypeVar("P", contravariant=True)
-R = TypeVar("R", covariant=True)
-
 GROUP_WEIGHT = 4_000
 """About how many rows one commit may carry, so that nobody waits long for strangers."""
 
+ATTEMPTS = 2
+"""How often a write alone is tried: a deadlock or a race lost to another replica is over then."""
 
-class Handler(Protocol, Generic[P, R]):
-    """Write payloads of one workspace: as many results, or DomainErrors, as payloads."""
-
-    def __call__(
-        self, tx: "Tx", workspace: str, payloads: "list[Any]", /
-    ) -> "list[Any]": ...
+Handler = Callable[["Tx", str, Sequence[Any]], Sequence[Any]]
+"""Writes payloads of one workspace; as many results, or DomainErrors, as payloads."""
 
 
 @dataclass(slots=True)
 class _Waiting:
-    handler: Handler[Any, Any]
+    handler: Handler
     payload: Any
     weight: int
     loop: asyncio.AbstractEventLoop
@@ -93,9 +88,7 @@ class GroupCommit:
             thread.join()
         self._threads.clear()
 
-    async def submit(
-        self, workspace: str, handler: Handler[Any, Any], payload: Any, *, weight: int
-    ) -> Any:
+    async def submit(self, workspace: str, handler: Handler, payload: Any, *, weight: int) -> Any:
         """Wait for the commit that carries this payload; return or raise its result."""
         loop = asyncio.get_running_loop()
         item = _Waiting(handler, payload, weight, loop, loop.create_future())
@@ -112,7 +105,7 @@ class GroupCommit:
             if len(queue) == 1 and workspace not in self._busy:
                 self._ready.append(workspace)
                 self._changed.notify()
-        return await asyncio.shield(item.future)
+        return await item.future
 
     def _work(self) -> None:
         while True:
@@ -157,16 +150,18 @@ class GroupCommit:
                     del self._queues[workspace]
             self._changed.notify_all() if self._stopping else self._changed.notify()
 
-    def _run(self, group: list[tuple[str, _Waiting]]) -> None:
+    def _run(self, group: list[tuple[str, _Waiting]], *, attempt: int = 1) -> None:
         try:
             self._commit(lambda tx: _apply(tx, group))
         except Exception as error:
-            if len(group) == 1:
+            if len(group) > 1:
+                for one in group:
+                    one[1].result = None
+                    self._run([one])
+            elif attempt < ATTEMPTS and _may_pass(error):
+                self._run(group, attempt=attempt + 1)
+            else:
                 group[0][1].result = error
-                return
-            for one in group:
-                one[1].result = None
-                self._run([one])
 
     def _answer(self, items: list[_Waiting]) -> None:
         by_loop: dict[asyncio.AbstractEventLoop, list[_Waiting]] = defaultdict(list)
@@ -177,8 +172,13 @@ class GroupCommit:
                 loop.call_soon_threadsafe(_resolve, its)
 
 
+def _may_pass(error: Exception) -> bool:
+    """Whether another attempt may do better: it may not where the handler refused."""
+    return isinstance(error, Unavailable) or not isinstance(error, DomainError)
+
+
 def _apply(tx: "Tx", group: list[tuple[str, _Waiting]]) -> None:
-    batches: dict[tuple[str, Handler[Any, Any]], list[_Waiting]] = defaultdict(list)
+    batches: dict[tuple[str, Handler], list[_Waiting]] = defaultdict(list)
     for workspace, item in group:
         batches[workspace, item.handler].append(item)
     for (workspace, handler), items in batches.items():

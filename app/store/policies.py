@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from app.store.database import Tx, dumps, in_chunks
-from app.store.tables import SYSTEM, policy_files, policy_heads, policy_versions
+from app.store.database import SYSTEM, Tx, dumps, in_chunks
+from app.store.tables import policy_files, policy_heads, policy_versions
 
 Document = Mapping[str, Any]
 
@@ -85,9 +85,7 @@ def add_version(tx: Tx, workspace: str, document: Document, *, source: str, now:
     return version
 
 
-def list_versions(
-    tx: Tx, workspace: str, *, before: int | None, limit: int
-) -> list[Version]:
+def list_versions(tx: Tx, workspace: str, *, before: int | None, limit: int) -> list[Version]:
     """A workspace's versions, newest first."""
     table = policy_versions.c
     query = select(table.workspace, table.version, table.created_at, table.source).where(

@@ -24,7 +24,10 @@ class ProcessLock:
 
     def __init__(self, database_url: str, *, url: str | None = None) -> None:
         parsed = make_url(database_url)
-        is_file = parsed.get_backend_name() == "sqlite" and parsed.database not in (None, ":memory:")
+        is_file = parsed.get_backend_name() == "sqlite" and parsed.database not in (
+            None,
+            ":memory:",
+        )
         self._path = Path(f"{parsed.database}.lock") if is_file else None
         self._url = url
         self._file: IO[str] | None = None
@@ -32,15 +35,13 @@ class ProcessLock:
     def __enter__(self) -> "ProcessLock":
         if self._path is None:
             return self
-        file = open(self._path, "a+", encoding="utf-8")  # noqa: SIM115 (held until exit)
+        file = open(self._path, "a+", encoding="utf-8")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             holder = _read(file)
             file.close()
-            raise DatabaseInUse(
-                str(self._path).removesuffix(".lock"), holder.get("pid"), holder.get("url")
-            ) from error
+            raise DatabaseInUse(str(self._path).removesuffix(".lock"), *holder) from error
         file.seek(0)
         file.truncate()
         json.dump({"pid": os.getpid(), "url": self._url}, file)
@@ -61,10 +62,11 @@ class ProcessLock:
             self._file = None
 
 
-def _read(file: IO[str]) -> dict[str, int | str]:
+def _read(file: IO[str]) -> tuple[int | None, str | None]:
+    """Process and address that the holder wrote; None where it has not yet."""
     file.seek(0)
     try:
         found = json.load(file)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        return found["pid"], found["url"]
+    except (ValueError, KeyError, TypeError):
+        return None, None

@@ -1,4 +1,4 @@
-"""Draw the tables: every key leads with `workspace`, every moment is microseconds since 1970, UTC."""
+"""Draw the tables: keys lead with `workspace`, moments are microseconds since 1970 in UTC."""
 
 from sqlalchemy import (
     BigInteger,
@@ -12,16 +12,14 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    text,
 )
 
 from app.core.usage import CELL_COLUMNS
 
 metadata = MetaData()
 
-SYSTEM = "*"
-"""The workspace of rows that belong to no workspace; nobody can name a workspace so."""
-
-_HOT = {"postgresql_with": {"fillfactor": 70}}
+HOT = {"fillfactor": 70}
 """For rows that are updated in place: room on the page, no index on what changes."""
 
 workspaces = Table(
@@ -46,7 +44,7 @@ policy_heads = Table(
     Column("workspace", Text, primary_key=True),
     Column("version", BigInteger, nullable=False),
 )
-"""The version in force of each workspace; the row of `SYSTEM` counts all changes."""
+"""The version in force of each workspace; the row of `*` counts all changes."""
 
 policy_versions = Table(
     "policy_versions",
@@ -95,8 +93,15 @@ allocations = Table(
     Column("request_hash", LargeBinary),
     Column("event_id", Text),
     Index("allocations_by_time", "workspace", "created_at", "id"),
-    Index("allocations_by_key", "workspace", "idempotency_key", unique=True),
-    **_HOT,
+    Index(
+        "allocations_by_key",
+        "workspace",
+        "idempotency_key",
+        unique=True,
+        sqlite_where=text("idempotency_key IS NOT NULL"),
+        postgresql_where=text("idempotency_key IS NOT NULL"),
+    ),
+    postgresql_with=HOT,
 )
 
 usage_events = Table(
@@ -133,23 +138,28 @@ usage_events = Table(
 )
 """Append-only. `scopes` and `details` (task, error, alerts, metadata) are JSON texts."""
 
+
+def _measures() -> list[Column[int]]:
+    names = [name for name in CELL_COLUMNS if name != "sketch"]
+    return [Column(n, BigInteger, nullable=n in ("pct_min", "pct_max")) for n in names]
+
+
 usage_cells = Table(
     "usage_cells",
     metadata,
     Column("workspace", Text, primary_key=True),
-    Column("family", Text, primary_key=True),
     Column("grain", SmallInteger, primary_key=True, autoincrement=False),
     Column("start", BigInteger, primary_key=True, autoincrement=False),
     Column("agent", Text, primary_key=True),
+    Column("family", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("key2", Text, primary_key=True),
-    *(
-        Column(name, BigInteger, nullable=name in ("pct_min", "pct_max"))
-        for name in CELL_COLUMNS
-        if name != "sketch"
-    ),
+    *_measures(),
     Column("sketch", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
-    **_HOT,
+    postgresql_with=HOT,
 )
-"""Caches: equal to `core.usage.fold` of the events, and `membudget-server audit` says so."""
+"""Caches: equal to `core.usage.fold` of the events, and `membudget-server audit` says so.
+
+The key puts all cells of an agent and a period side by side: an event changes three pages.
+"""

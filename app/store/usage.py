@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Row, and_, literal_column, or_, select
+from sqlalchemy import Row, and_, func, or_, select
 
 from app.core.errors import DomainError, IdMismatch
 from app.core.usage import UsageEvent
@@ -67,18 +68,19 @@ def _sort_out(
 
 
 def _fingerprints(tx: Tx, workspace: str, ids: Iterable[str]) -> dict[str, bytes]:
-    table = usage_events.c
     found: dict[str, bytes] = {}
     for chunk in in_chunks(ids):
-        query = select(table.id, table.fingerprint).where(
-            table.workspace == workspace, table.id.in_(chunk)
+        rows = tx.fetch(
+            f"SELECT id, fingerprint FROM usage_events WHERE workspace = {tx.marks(1)}"
+            f" AND id IN ({tx.marks(len(chunk), first=2)})",
+            [workspace, *chunk],
         )
-        found.update((row.id, bytes(row.fingerprint)) for row in tx.connection.execute(query))
+        found.update((id_, bytes(fingerprint)) for id_, fingerprint in rows)
     return found
 
 
 def _insert(tx: Tx, events: list[UsageEvent]) -> None:
-    rows = sorted(map(to_row, events), key=lambda row: row[1])
+    rows = sorted(map(to_row, events), key=itemgetter(1))
     if tx.is_sqlite:
         tx.insert_many(usage_events, rows)
         return
@@ -218,13 +220,10 @@ def first_and_last(tx: Tx, workspace: str) -> tuple[int, int] | None:
     table = usage_events.c
     base = select(table.at).where(table.workspace == workspace)
     first = tx.connection.execute(base.order_by(table.at, table.id).limit(1)).scalar()
-    last = tx.connection.execute(
-        base.order_by(table.at.desc(), table.id.desc()).limit(1)
-    ).scalar()
+    last = tx.connection.execute(base.order_by(table.at.desc(), table.id.desc()).limit(1)).scalar()
     return None if first is None or last is None else (first, last)
 
 
 def count_all(tx: Tx) -> int:
     """Number of events in all workspaces (a sweep, for commands)."""
-    count = select(literal_column("count(*)")).select_from(usage_events)
-    return int(tx.connection.execute(count).scalar_one())
+    return int(tx.connection.execute(select(func.count()).select_from(usage_events)).scalar_one())

@@ -49,7 +49,13 @@ def upgrade() -> None:
         postgresql_with={"fillfactor": 70},
     )
     with op.batch_alter_table("allocations", schema=None) as batch_op:
-        batch_op.create_index("allocations_by_key", ["workspace", "idempotency_key"], unique=True)
+        batch_op.create_index(
+            "allocations_by_key",
+            ["workspace", "idempotency_key"],
+            unique=True,
+            sqlite_where=sa.text("idempotency_key IS NOT NULL"),
+            postgresql_where=sa.text("idempotency_key IS NOT NULL"),
+        )
         batch_op.create_index(
             "allocations_by_time", ["workspace", "created_at", "id"], unique=False
         )
@@ -80,10 +86,10 @@ def upgrade() -> None:
     op.create_table(
         "usage_cells",
         sa.Column("workspace", sa.Text(), nullable=False),
-        sa.Column("family", sa.Text(), nullable=False),
         sa.Column("grain", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("start", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("agent", sa.Text(), nullable=False),
+        sa.Column("family", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("key2", sa.Text(), nullable=False),
         sa.Column("events", sa.BigInteger(), nullable=False),
@@ -106,7 +112,7 @@ def upgrade() -> None:
         sa.Column("duration_ms", sa.BigInteger(), nullable=False),
         sa.Column("timed", sa.BigInteger(), nullable=False),
         sa.Column("sketch", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("workspace", "family", "grain", "start", "agent", "key", "key2"),
+        sa.PrimaryKeyConstraint("workspace", "grain", "start", "agent", "family", "key", "key2"),
         postgresql_with={"fillfactor": 70},
         sqlite_with_rowid=False,
     )
@@ -168,7 +174,11 @@ def downgrade() -> None:
     op.drop_table("policy_files")
     with op.batch_alter_table("allocations", schema=None) as batch_op:
         batch_op.drop_index("allocations_by_time")
-        batch_op.drop_index("allocations_by_key")
+        batch_op.drop_index(
+            "allocations_by_key",
+            sqlite_where=sa.text("idempotency_key IS NOT NULL"),
+            postgresql_where=sa.text("idempotency_key IS NOT NULL"),
+        )
 
     op.drop_table("allocations")
     op.drop_table("agents")

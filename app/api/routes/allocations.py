@@ -53,16 +53,16 @@ IDEMPOTENCY_KEY = {
 State = Annotated[Literal["open", "finished", "expired"] | None, Query()]
 
 
-@router.post(
-    "/allocate", status_code=201, response_model=Allocation, openapi_extra=IDEMPOTENCY_KEY
-)
+@router.post("/allocate", status_code=201, response_model=Allocation, openapi_extra=IDEMPOTENCY_KEY)
 async def post_allocate(body: AllocateIn, request: Request, house: HouseDep) -> Response:
     """Ask for a budget: how many tokens a run may load, why, and which memories fit."""
     asked = await _asked(body, request, house)
     content = await allocate(
         house.store, house.shelf, house.tokens, asked=asked, now=house.now(), new_id=house.new_id
     )
-    return Response(content, status_code=200 if content.startswith(_NO_ID) else 201, media_type=JSON)
+    return Response(
+        content, status_code=200 if content.startswith(_NO_ID) else 201, media_type=JSON
+    )
 
 
 _NO_ID = b'{"id":null'
@@ -74,8 +74,8 @@ async def _asked(body: AllocateIn, request: Request, house: House) -> Asked:
     key = request.headers.get("idempotency-key")
     digest = None
     if key is not None:
-        if not 0 < len(key) <= MAX_KEY:
-            raise InvalidRequest(f"Idempotency-Key takes 1 to {MAX_KEY} characters.")
+        if not (0 < len(key) <= MAX_KEY and key.isprintable()):
+            raise InvalidRequest(f"Idempotency-Key takes 1 to {MAX_KEY} printable characters.")
         digest = hashlib.blake2b(await request.body(), digest_size=16).digest()
     core = body.to_core(ttl_seconds=house.ttl_seconds)
     if not body.memories:
@@ -99,9 +99,7 @@ async def post_loads(id: str, body: LoadsIn, house: HouseDep) -> Response:
 @router.post("/allocations/{id}/extend", response_model=AllocationOut)
 async def post_extend(id: str, body: ExtendIn, house: HouseDep) -> Response:
     """Give an allocation more time."""
-    return await _changed(
-        house, id, lambda monitor: extend(monitor, body.ttl_seconds, house.now())
-    )
+    return await _changed(house, id, lambda monitor: extend(monitor, body.ttl_seconds, house.now()))
 
 
 @router.post("/allocations/{id}/release", response_model=AllocationOut)
@@ -119,16 +117,16 @@ async def _changed(house: House, id_: str, apply: Any) -> Response:
 async def post_finish(id: str, body: FinishIn, house: HouseDep) -> Response:
     """Close a run and book its usage event; the same report again is the same event."""
     workspace = await locate(house.store, house.directory, id)
-    return answer(
-        event_out(await finish(house.store, workspace, id, body.to_core(), house.now()))
-    )
+    return answer(event_out(await finish(house.store, workspace, id, body.to_core(), house.now())))
 
 
 @router.get("/allocations/statistics")
 async def get_statistics(
     house: HouseDep,
     workspace: Workspace = "default",
-    hours: Annotated[float | None, Query(gt=0, le=87_600, description="The last hours; all if left out.")] = None,
+    hours: Annotated[
+        float | None, Query(gt=0, le=87_600, description="The last hours; all if left out.")
+    ] = None,
     project: Text = None,
     agent: Agent = None,
 ) -> AllocationStatistics:

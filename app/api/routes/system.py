@@ -47,9 +47,7 @@ async def readyz(house: HouseDep) -> Response:
 @router.get("/version")
 async def version() -> Version:
     """Name and version of the service."""
-    return Version(
-        name="membudget", version=__version__, python=sys.version.partition(" ")[0]
-    )
+    return Version(name="membudget", version=__version__, python=sys.version.partition(" ")[0])
 
 
 @router.get("/metrics", response_class=Response)

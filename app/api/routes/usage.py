@@ -42,9 +42,7 @@ async def post_usage(request: Request, house: HouseDep) -> Response:
     kind = request.headers.get("content-type", "")
     given = read_cloudevents(raw) if kind.startswith(CLOUDEVENTS) else read_events(raw)
     now = house.now()
-    events = [
-        to_event(one, identify=house.identify, new_id=house.new_id, now=now) for one in given
-    ]
+    events = [to_event(one, identify=house.identify, new_id=house.new_id, now=now) for one in given]
     return answer(await record_usage(house.store, events), status=201)
 
 

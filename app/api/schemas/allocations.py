@@ -1,6 +1,5 @@
 """Say what requests about allocations look like on the wire."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -282,12 +281,12 @@ def to_candidate(given: CandidateIn, index: int) -> Candidate:
 
 def require_subject(given: AllocateIn) -> None:
     """Refuse a request that names neither an agent nor a workspace nor a budget."""
-    if given.agent is None and given.max_tokens is None:
-        if "workspace" not in given.model_fields_set:
-            raise InvalidRequest(
-                "Give at least one of `agent`, `workspace` and `max_tokens`.",
-                errors=[{"loc": ["body", "agent"], "msg": "is missing"}],
-            )
+    named = given.agent is not None or "workspace" in given.model_fields_set
+    if not named and given.max_tokens is None:
+        raise InvalidRequest(
+            "Give at least one of `agent`, `workspace` and `max_tokens`.",
+            errors=[{"loc": ["body", "agent"], "msg": "is missing"}],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,9 @@ _MANY = TypeAdapter(Annotated[list[CloudEvent], Field(min_length=1, max_length=M
 def read_cloudevents(raw: bytes) -> list[UsageEventIn]:
     """The events inside one CloudEvent or a batch, with ids made of source and id."""
     many = raw.lstrip()[:1] == b"["
-    return [_named(one) for one in (_MANY.validate_json(raw) if many else [_ONE.validate_json(raw)])]
+    return [
+        _named(one) for one in (_MANY.validate_json(raw) if many else [_ONE.validate_json(raw)])
+    ]
 
 
 def _named(envelope: CloudEvent) -> UsageEventIn:

@@ -36,9 +36,7 @@ def _bounded(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-EventId = Annotated[
-    str, Field(min_length=1, max_length=200, pattern=r"^[^/\x00-\x1f\x7f]+$")
-]
+EventId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/\x00-\x1f\x7f]+$")]
 Cost = Annotated[Decimal, Field(ge=0, le=100_000, decimal_places=9)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_bounded)]
 
@@ -173,7 +171,7 @@ def nano(usd: Decimal | None) -> int | None:
 
 
 def dated(timestamp: datetime, now: datetime) -> datetime:
-    """A client's time stamp, in UTC where it has no zone. Errors: InvalidRequest if it is absurd."""
+    """A client's time stamp, in UTC where it has no zone. Errors: InvalidRequest, if absurd."""
     at = timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
     if at > now + AHEAD:
         raise InvalidRequest(

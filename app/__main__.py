@@ -1,0 +1,252 @@
+"""The service's own commands: serve, migrate, carry data in and out, audit."""
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from app import __version__, clock
+from app.commands import auditing, carrying, migrating, serving
+from app.commands.carrying import Format, Wanted, What
+from app.commands.health import check_health
+from app.commands.service import reach
+from app.commands.trouble import FAILED, MISUSED, Trouble, plainly, read_settings
+from app.logs import QUIET, set_up
+from app.settings import Settings
+
+cli = typer.Typer(
+    name="membudget-server",
+    help="Token budgets for AI agents. Without a command: serve.",
+    epilog="Settings come from the environment: docs/settings.md names them all.",
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Database = Annotated[
+    str | None,
+    typer.Option(
+        "--database-url",
+        help="sqlite:///file.db or postgresql://user@host/name; "
+        "in place of MEMBUDGET_DATABASE_URL.",
+    ),
+]
+Host = Annotated[str | None, typer.Option(help="Address to listen on; in place of MEMBUDGET_HOST.")]
+Port = Annotated[
+    int | None,
+    typer.Option(
+        min=0, max=65535, help="Port to listen on, 0 for a free one; in place of MEMBUDGET_PORT."
+    ),
+]
+Url = Annotated[
+    str | None,
+    typer.Option(help="Ask the service at this URL, whatever database it has."),
+]
+Workspace = Annotated[str, typer.Option(help="The workspace that it belongs to.")]
+
+
+def say(text: str) -> None:
+    """Tell whoever typed the command."""
+    print(text, flush=True)
+
+
+def warn(text: str) -> None:
+    """Tell whoever typed the command, beside its output."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def show_version(asked: bool) -> None:
+    """Print the version and stop."""
+    if asked:
+        say(f"membudget-server {__version__}")
+        raise typer.Exit
+
+
+@cli.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    host: Host = None,
+    port: Port = None,
+    database_url: Database = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
+    """Serve, unless a command is named."""
+    if context.invoked_subcommand is None:
+        serve(host=host, port=port, database_url=database_url)
+    elif (host, port, database_url) != (None, None, None):
+        raise Trouble(
+            f"Name the options after the command: membudget-server {context.invoked_subcommand} …",
+            code=MISUSED,
+        )
+
+
+@cli.command()
+def serve(host: Host = None, port: Port = None, database_url: Database = None) -> None:
+    """Serve until SIGTERM or Ctrl+C.
+
+    The database is created and migrated at start. A stop finishes the requests that are being
+    answered; whatever was acknowledged is in the database. The log is JSON lines on stderr.
+
+    Example: membudget-server serve --port 9000 --database-url sqlite:///books.db
+    """
+    set_up()
+    serving.serve(
+        read_settings(host=host, port=port, database_url=database_url), say=say, warn=warn
+    )
+
+
+@cli.command()
+def migrate(
+    revision: Annotated[str, typer.Option(help="Where to stop; head is this version's.")] = "head",
+    down: Annotated[
+        bool, typer.Option("--down", help="Go back to the revision; drops what is newer.")
+    ] = False,
+    database_url: Database = None,
+) -> None:
+    """Bring the schema of the database to this version.
+
+    `serve` does so by itself; a PostgreSQL that a pooler stands before is migrated at
+    MEMBUDGET_DATABASE_ADMIN_URL.
+
+    Example: membudget-server migrate --database-url postgresql://membudget@db/membudget
+    """
+    set_up(level=QUIET)
+    settings = read_settings(database_url=database_url)
+    before, after = migrating.migrate(settings, revision=revision, down=down)
+    say(f"at {after} already" if before == after else f"migrated from {before} to {after}")
+
+
+@cli.command("import")
+def import_(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE",
+            help="Usage logs (JSON Lines), budget-profiles.json, memory-budget.yaml; - for stdin.",
+        ),
+    ],
+    workspace: Workspace = "default",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="A policy file replaces the policy, not merges.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only check and report; nothing is stored.")
+    ] = False,
+    url: Url = None,
+    database_url: Database = None,
+) -> None:
+    """Import usage logs and policy files.
+
+    What a file is, is seen from its name and content. A line or file that was imported before is
+    not added again. While a service runs on a SQLite file, the import goes through it. The exit
+    code is 1 if a line was refused; the others are booked all the same.
+
+    Example: membudget-server import budget-profiles.json budget-usage.jsonl
+    """
+    settings = _for_command(database_url)
+    wanted = Wanted(workspace=workspace, replace=replace, dry_run=dry_run, now=clock.now())
+    work = carrying.import_all(
+        lambda: reach(settings, url=url, warn=warn),
+        files,
+        wanted,
+        out=Console(),
+        screen=Console(stderr=True),
+    )
+    with plainly():
+        if not asyncio.run(work):
+            raise typer.Exit(FAILED)
+
+
+@cli.command()
+def export(
+    what: Annotated[What, typer.Argument(help="What to write.")],
+    workspace: Annotated[
+        str | None,
+        typer.Option(help="Of which workspace: default unless given (config as yaml: of all)."),
+    ] = None,
+    format: Annotated[
+        Format | None,
+        typer.Option(
+            help="usage: jsonl, csv; config: json, yaml; allocations: json, jsonl, csv. "
+            "The first unless given."
+        ),
+    ] = None,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="The file to write; - is stdout.")
+    ] = "-",
+    url: Url = None,
+    database_url: Database = None,
+) -> None:
+    """Write usage events, policy or allocations to a file.
+
+    Usage is written in the format that `import` reads, newest first.
+
+    Example: membudget-server export usage --format csv --output usage.csv
+    """
+    settings = _for_command(database_url)
+
+    async def write() -> None:
+        async with reach(settings, url=url, warn=warn) as client:
+            await carrying.export(client, what, workspace=workspace, format=format, output=output)
+
+    with plainly():
+        asyncio.run(write())
+
+
+@cli.command()
+def audit(
+    workspace: Annotated[
+        str | None, typer.Option(help="Only this one; all of them unless given.")
+    ] = None,
+    database_url: Database = None,
+) -> None:
+    """Compare all figures with the usage events.
+
+    Every cell is recomputed and compared with what is kept; every finished allocation must have
+    its usage event. Reads only, one moment of the database, also while the service runs. The
+    exit code is 1 if anything differs.
+
+    Example: membudget-server audit --workspace default
+    """
+    settings = _for_command(database_url)
+    found = auditing.audit_books(settings, workspace, Console(stderr=True))
+    out = Console()
+    out.print(auditing.summary(found))
+    if any(one.faults for one in found):
+        out.print(auditing.differences(found))
+        raise typer.Exit(FAILED)
+    say("The books are right.")
+
+
+@cli.command()
+def health(url: Url = None) -> None:
+    """Ask a running service whether it is ready.
+
+    The exit code is 1 if it is not.
+
+    Example: membudget-server health --url http://127.0.0.1:8000
+    """
+    if not check_health(url or serving.own_url(read_settings()), say=say):
+        raise typer.Exit(FAILED)
+
+
+def _for_command(database_url: str | None) -> Settings:
+    set_up(level=QUIET)
+    return read_settings(database_url=database_url)
+
+
+def main() -> None:
+    """Run a command; what goes wrong as expected is one line and an exit code."""
+    try:
+        cli(prog_name="membudget-server")
+    except Trouble as trouble:
+        warn(f"membudget-server: {trouble}")
+        sys.exit(trouble.code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""Judge texts, and tell by what."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from app.api.dependencies import HouseDep
+from app.api.parameters import Workspace
+from app.api.routing import JsonRoute, answer
+from app.api.schemas.complexity import ComplexityIn
+from app.core.complexity import Kind
+from app.flows.detect import Judged, ListedSignal, judge, list_signals
+
+router = APIRouter(tags=["Complexity"], route_class=JsonRoute)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedList:
+    """The verdicts on a list of texts, in its order."""
+
+    items: Sequence[Judged]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalList:
+    """What is looked for."""
+
+    items: Sequence[ListedSignal]
+
+
+@router.post("/complexity", response_model=Judged | JudgedList)
+async def post_complexity(body: ComplexityIn, house: HouseDep) -> Response:
+    """How hard a task or a query is, how sure that is, and why; a list of texts in one go."""
+    body.require_available()
+    texts = body.texts if body.text is None else [body.text]
+    verdicts = await judge(
+        house.shelf, body.workspace, texts or [], body.kind, body.context.to_core()
+    )
+    return answer(verdicts[0] if body.text is not None else JudgedList(items=verdicts))
+
+
+@router.get("/complexity/signals", response_model=SignalList)
+async def get_signals(
+    house: HouseDep,
+    workspace: Workspace = "default",
+    kind: Annotated[Kind | None, Query(description="Those of tasks or of queries only.")] = None,
+) -> Response:
+    """Every signal: what it speaks for, its pattern, its weight, and whether it ships."""
+    return answer(SignalList(items=list_signals(house.shelf, workspace, kind)))

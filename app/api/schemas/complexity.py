@@ -1,0 +1,45 @@
+"""Say what a request to judge texts may hold."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from app.api.schemas.allocations import ContextIn
+from app.api.schemas.common import Name, Task
+from app.core.complexity import Kind
+from app.core.errors import NotAvailable
+
+MAX_TOGETHER = 2_000_000
+
+
+class ComplexityIn(BaseModel):
+    """A text, or a list of texts, to be judged."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    text: Annotated[Task | None, Field(examples=["Analyze dbt model performance"])] = None
+    texts: Annotated[list[Task] | None, Field(max_length=1_000)] = None
+    """Up to 1,000 texts, 2,000,000 characters together; the answer then has `items`."""
+    kind: Kind = "task"
+    """`task` goes by signals to simple … multi-system, `query` by points to simple … expert."""
+    context: ContextIn = ContextIn()
+    detector: Literal["rules", "learned"] = "rules"
+    """`learned` is not available yet."""
+    workspace: Name = "default"
+    """Whose signals and multipliers count."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "ComplexityIn":
+        if (self.text is None) == (self.texts is None):
+            raise ValueError("give either text or texts")
+        if self.texts is not None and sum(map(len, self.texts)) > MAX_TOGETHER:
+            raise ValueError(f"texts may have {MAX_TOGETHER:,} characters together")
+        return self
+
+    def require_available(self) -> None:
+        """Refuse what this version does not have. Errors: NotAvailable."""
+        if self.detector == "learned":
+            raise NotAvailable(
+                "The learned detector is not available yet; leave detector out.",
+                errors=[{"loc": ["body", "detector"], "msg": "only `rules` is available"}],
+            )

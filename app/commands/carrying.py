@@ -1,0 +1,237 @@
+"""Carry usage logs and policy files into the service, and its books out of it."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from app.api.schemas.usage_lines import read_line
+from app.commands.parts import Part, Source, open_source, parts
+from app.commands.service import ask, refuse
+from app.commands.trouble import MISUSED, Trouble
+from app.core.errors import DomainError
+
+NAMED_LINES = 100
+MAX_POLICY = 4 * 1024 * 1024
+
+What = Literal["usage", "config", "allocations"]
+Format = Literal["json", "jsonl", "csv", "yaml"]
+
+Reach = Callable[[], AbstractAsyncContextManager[httpx.AsyncClient]]
+
+FORMATS: dict[What, tuple[Format, ...]] = {
+    "usage": ("jsonl", "csv"),
+    "config": ("json", "yaml"),
+    "allocations": ("json", "jsonl", "csv"),
+}
+"""What each export can be written as; the first unless asked otherwise."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of a usage log."""
+
+    imported: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    named: list[tuple[int, str]] = field(default_factory=list)
+    """Lines that were refused, with the reason: the first hundred."""
+
+    def add(self, part: Part, report: dict[str, Any]) -> None:
+        """Take in the report on a part."""
+        self.imported += report["imported"]
+        self.duplicates += report["duplicates"]
+        self.refused += report["refused_count"]
+        for one in report["refused"][: NAMED_LINES - len(self.named)]:
+            self.named.append((part.first_line - 1 + one["line"], one["reason"]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """How to import."""
+
+    workspace: str
+    replace: bool
+    dry_run: bool
+    now: datetime
+
+
+async def import_all(
+    reach: Reach, names: Sequence[str], wanted: Wanted, *, out: Console, screen: Console
+) -> bool:
+    """Import files in their order and report on each; whether nothing was refused."""
+    async with AsyncExitStack() as stack:
+        client: httpx.AsyncClient | None = None
+        complete = True
+        for name in names:
+            with open_source(name) as source:
+                if source.kind == "usage" and wanted.replace:
+                    raise Trouble(f"{name}: --replace is for policy files.", code=MISUSED)
+                if source.kind == "usage" and wanted.dry_run:
+                    tally = check_log(source, wanted, screen)
+                else:
+                    client = client or await stack.enter_async_context(reach())
+                    if source.kind == "policy":
+                        report = await import_policy(client, source, wanted)
+                        out.print(source.name, markup=False, highlight=False, soft_wrap=True)
+                        out.print(policy_table(report))
+                        continue
+                    tally = await import_log(client, source, wanted, screen)
+                for line in describe(tally, source.name, dry_run=wanted.dry_run):
+                    out.print(line, markup=False, highlight=False, soft_wrap=True)
+                complete = complete and not tally.refused
+        return complete
+
+
+async def import_log(
+    client: httpx.AsyncClient, source: Source, wanted: Wanted, screen: Console
+) -> Tally:
+    """Book a usage log part by part; a part that was cut off may be sent again."""
+    tally = Tally()
+    with _progress(source, screen) as step:
+        for part in parts(source):
+            response = await ask(
+                client,
+                "POST",
+                "/usage/import",
+                params={"workspace": wanted.workspace},
+                headers={"Content-Type": "application/x-ndjson"},
+                content=part.data,
+            )
+            tally.add(part, response.json())
+            step(part)
+    return tally
+
+
+def check_log(source: Source, wanted: Wanted, screen: Console) -> Tally:
+    """Read a usage log as an import would, and book nothing."""
+    tally = Tally()
+    with _progress(source, screen) as step:
+        for part in parts(source):
+            for number, line in enumerate(part.data.split(b"\n"), part.first_line):
+                if not line.strip():
+                    continue
+                try:
+                    read_line(line, workspace=wanted.workspace, identify=_as_named, now=wanted.now)
+                    tally.imported += 1
+                except DomainError as error:
+                    tally.refused += 1
+                    if len(tally.named) < NAMED_LINES:
+                        tally.named.append((number, error.detail))
+            step(part)
+    return tally
+
+
+async def import_policy(
+    client: httpx.AsyncClient, source: Source, wanted: Wanted
+) -> dict[str, Any]:
+    """Put a policy file in force (or only check it), and tell what it changes."""
+    data = source.read(MAX_POLICY)
+    is_json = data.lstrip().startswith(b"{")
+    response = await ask(
+        client,
+        "POST",
+        "/config/import",
+        params={
+            "workspace": wanted.workspace,
+            "replace": wanted.replace,
+            "dry_run": wanted.dry_run,
+        },
+        headers={"Content-Type": "application/json" if is_json else "application/yaml"},
+        content=data,
+    )
+    report = response.json()
+    return report if isinstance(report, dict) else {"changes": report}
+
+
+async def export(
+    client: httpx.AsyncClient,
+    what: What,
+    *,
+    workspace: str | None,
+    format: Format | None,
+    output: str,
+) -> None:
+    """Write an export to a file, which appears when it is complete, or to standard output."""
+    chosen = format or FORMATS[what][0]
+    if chosen not in FORMATS[what]:
+        raise Trouble(f"{what} is written as {' or '.join(FORMATS[what])}.", code=MISUSED)
+    params = {"format": chosen} | ({} if workspace is None else {"workspace": workspace})
+    with _sink(output) as file:
+        async with client.stream("GET", f"/{what}/export", params=params) as response:
+            if response.status_code >= 400:
+                await response.aread()
+            refuse(response)
+            async for chunk in response.aiter_bytes():
+                file.write(chunk)
+
+
+def describe(tally: Tally, name: str, *, dry_run: bool) -> Iterator[str]:
+    """What became of a log, in lines: the figures, then the lines that were refused."""
+    if dry_run:
+        yield f"{name}: {tally.imported:,} can be read, {tally.refused:,} would be refused"
+    else:
+        yield (
+            f"{name}: {tally.imported:,} imported, {tally.duplicates:,} duplicates, "
+            f"{tally.refused:,} refused"
+        )
+    for line, reason in tally.named:
+        yield f"{name}:{line}: {reason}"
+    if tally.refused > len(tally.named):
+        yield f"{name}: and {tally.refused - len(tally.named):,} more lines"
+
+
+def policy_table(report: Mapping[str, Any]) -> Table:
+    """What became of a policy file."""
+    table = Table(show_header=False)
+    for key, value in report.items():
+        listed = value if isinstance(value, list) else [value]
+        table.add_row(key, Text("\n".join(map(_plain, listed)) or "–"))
+    return table
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+@contextmanager
+def _sink(output: str) -> Iterator[BinaryIO]:
+    if output == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    path = Path(output)
+    growing = path.with_name(f".{path.name}.part")
+    try:
+        with growing.open("wb") as file:
+            yield file
+        growing.replace(path)
+    finally:
+        growing.unlink(missing_ok=True)
+
+
+@contextmanager
+def _progress(source: Source, screen: Console) -> Iterator[Any]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=screen, transient=True) as progress:
+        task = progress.add_task(source.name, total=source.size)
+        yield lambda part: progress.update(task, completed=part.taken)
+
+
+def _as_named(_: str, agent: str) -> tuple[str, str | None]:
+    return agent, None

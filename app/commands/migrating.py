@@ -1,0 +1,38 @@
+"""Migrate a database and say from where to where."""
+
+from collections.abc import Callable
+
+from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError
+
+from app.commands.trouble import MISUSED, Trouble, plainly
+from app.settings import Settings
+from app.store.database import make_engine
+from app.store.migrate import downgrade, upgrade
+from app.store.processlock import ProcessLock
+
+EMPTY = "nothing"
+
+
+def migrate(settings: Settings, *, revision: str, down: bool) -> tuple[str, str]:
+    """Migrate to a revision; answers the revisions before and after."""
+    url = settings.database_admin_url or settings.database_url
+    act: Callable[..., None] = downgrade if down else upgrade
+    with plainly(), ProcessLock(settings.database_url, url="http://127.0.0.1:0"):
+        before = revision_of(url)
+        try:
+            act(url, revision=revision)
+        except CommandError as error:
+            raise Trouble(str(error), code=MISUSED) from error
+        return before, revision_of(url)
+
+
+def revision_of(url: str) -> str:
+    """The revision that a database has."""
+    engine = make_engine(url)
+    try:
+        with engine.connect() as connection:
+            heads = MigrationContext.configure(connection).get_current_heads()
+    finally:
+        engine.dispose()
+    return ", ".join(heads) or EMPTY

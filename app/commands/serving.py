@@ -1,0 +1,146 @@
+"""Serve until told to stop: bind, wait for the database, answer, finish what is in flight."""
+
+import asyncio
+import ipaddress
+import signal
+import socket
+import time
+from collections.abc import Callable
+
+import uvicorn
+from fastapi import FastAPI
+from sqlalchemy.exc import DBAPIError
+
+from app.commands.trouble import MISUSED, Say, Trouble, plainly
+from app.main import create_app
+from app.settings import Settings
+from app.store.database import Store
+
+BACKLOG = 2048
+KEEP_ALIVE_SECONDS = 65
+"""Longer than the minute that balancers keep idle connections, so that they close first."""
+
+DATABASE_PATIENCE = 30.0
+DATABASE_PAUSE = 3.0
+
+
+class Server(uvicorn.Server):
+    """A server that says when it accepts connections."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+
+def configure(
+    app: FastAPI, *, shutdown_seconds: int, socket_path: str | None = None
+) -> uvicorn.Config:
+    """How the application is served, wherever it is."""
+    return uvicorn.Config(
+        app,
+        uds=socket_path,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",  # ours runs around the server, so that its errors reach the command
+        access_log=False,
+        server_header=False,
+        log_config=None,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=shutdown_seconds,
+    )
+
+
+def serve(settings: Settings, *, say: Say, warn: Say) -> None:
+    """Serve until SIGTERM or SIGINT; whatever was acknowledged is then in the database."""
+    listener = bind(settings)
+    with listener, plainly():
+        wait_for_database(settings, warn=warn)
+        host, port = reachable(listener)
+        here = settings.model_copy(update={"host": host, "port": port})
+        app = create_app(here)
+        url = f"http://{host}:{port}"
+        server = Server(
+            configure(app, shutdown_seconds=settings.shutdown_seconds),
+            lambda: say(f"membudget serves {url} – see {url}/docs; Ctrl+C stops it."),
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, server.handle_exit)
+        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+            runner.run(_run(app, server, listener))
+
+
+async def _run(app: FastAPI, server: Server, listener: socket.socket) -> None:
+    async with app.router.lifespan_context(app):
+        if not server.should_exit:
+            await server.serve(sockets=[listener])
+
+
+def bind(settings: Settings) -> socket.socket:
+    """A socket on the address of the settings; port 0 takes a free one."""
+    host, port = settings.host, settings.port
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise Trouble(f"MEMBUDGET_HOST: {host!r} is no address of this machine.") from error
+    family, _, _, _, address = found[0]
+    if settings.auth != "off" and not ipaddress.ip_address(address[0]).is_loopback:
+        raise Trouble(
+            f"This version has no keys, so anybody who reaches {host} could use and change "
+            "everything. Serve 127.0.0.1, or put a gateway that checks callers in front and set "
+            "MEMBUDGET_AUTH=off.",
+            code=MISUSED,
+        )
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(0)  # claims the port: two could be bound to it before either listens
+    except OSError as error:
+        listener.close()
+        reason = error.strerror or str(error)
+        raise Trouble(
+            f"Cannot listen on {host}:{port} ({reason}); choose another with --port."
+        ) from error
+    return listener
+
+
+def reachable(listener: socket.socket) -> tuple[str, int]:
+    """Host (as URLs write it) and port under which this machine reaches a listener."""
+    host, port = listener.getsockname()[:2]
+    if listener.family == socket.AF_INET6:
+        return ("[::1]" if host == "::" else f"[{host}]"), port
+    return ("127.0.0.1" if host == "0.0.0.0" else host), port
+
+
+def own_url(settings: Settings) -> str:
+    """Where a service with these settings is reached from this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+
+
+def wait_for_database(settings: Settings, *, warn: Say) -> None:
+    """Return once PostgreSQL answers; it may start at the same time as we do."""
+    if settings.database_url.startswith("sqlite"):
+        return
+    store = Store(settings.database_admin_url or settings.database_url)
+    give_up = time.monotonic() + DATABASE_PATIENCE
+    try:
+        while True:
+            try:
+                store.engine.connect().close()
+                return
+            except DBAPIError as error:
+                reason = " ".join(str(error.orig).split())
+                if time.monotonic() + DATABASE_PAUSE > give_up:
+                    raise Trouble(f"PostgreSQL does not answer: {reason}") from error
+                warn(f"Waiting for PostgreSQL: {reason}")
+                time.sleep(DATABASE_PAUSE)
+    finally:
+        store.engine.dispose()

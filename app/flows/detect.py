@@ -1,0 +1,135 @@
+"""Judge texts without allocating anything, and tell what is looked for in them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from anyio import to_thread
+
+from app.core.complexity import (
+    BOOSTS,
+    LENGTH_POINTS,
+    TIER_WEIGHTS,
+    Context,
+    Kind,
+    Signal,
+    Verdict,
+    detect,
+)
+from app.core.policybook import PolicyBook
+from app.core.signals import GROUPS, QUERY_TABLE, SignalSpec, SignalTable
+from app.store.shelf import PolicyShelf
+
+SHORT = 20_000  # ours: characters that are judged faster than a thread is found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """How hard a text is, and what that does to a budget."""
+
+    tier: str
+    multiplier: float
+    """What the workspace's multipliers make of the tier; a profile may state its own."""
+    confidence: float
+    """From 0.5, a guess, to 1."""
+    probabilities: Mapping[str, float]
+    signals: Sequence[Signal]
+    """What was found in the text and the context, with its weight."""
+    advice: str | None
+    source: str
+    """`detected`, or `default` where there was nothing to judge."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedSignal:
+    """Something that is looked for in texts."""
+
+    kind: Kind
+    tier: str
+    """The tier it speaks for; `simplicity` and `complexity` are boosters, `query` adds points."""
+    name: str
+    pattern: str | None
+    """RE2 syntax, upper and lower case alike; None: the length of the text."""
+    weight: float
+    """What one occurrence adds; a booster adds it once."""
+    source: str
+    """`shipped` or `configured`."""
+
+
+async def judge(
+    shelf: PolicyShelf, workspace: str, texts: Sequence[str], kind: Kind, context: Context
+) -> list[Judged]:
+    """Judge texts by the rules; long ones off the event loop."""
+    book = shelf.book(workspace)
+    multipliers = multipliers_of(book, kind)
+
+    if sum(map(len, texts)) > SHORT:
+        verdicts = await to_thread.run_sync(_judge_all, texts, kind, context, book.signals)
+    else:
+        verdicts = _judge_all(texts, kind, context, book.signals)
+
+    return [
+        Judged(
+            tier=verdict.tier,
+            multiplier=float(multipliers[verdict.tier]),
+            confidence=verdict.confidence,
+            probabilities=verdict.probabilities,
+            signals=verdict.signals,
+            advice=verdict.advice,
+            source=verdict.source,
+        )
+        for verdict in verdicts
+    ]
+
+
+def _judge_all(
+    texts: Sequence[str], kind: Kind, context: Context, table: SignalTable
+) -> list[Verdict]:
+    return [detect(text, kind, context, table) for text in texts]
+
+
+def multipliers_of(book: PolicyBook, kind: Kind) -> Mapping[str, Decimal]:
+    """The multipliers of tasks, or those of the workspace's budget for queries."""
+    if kind == "task":
+        return book.multipliers
+    return (book.budget or book.default_budget).multipliers
+
+
+def list_signals(shelf: PolicyShelf, workspace: str, kind: Kind | None) -> list[ListedSignal]:
+    """Everything that is looked for in tasks, in queries, or in both."""
+    listed: list[ListedSignal] = []
+    if kind != "query":
+        listed += [_listed(spec, "task") for spec in shelf.book(workspace).signals.specs]
+    if kind != "task":
+        listed += [_listed(spec, "query") for spec in QUERY_TABLE.specs]
+        listed += [
+            ListedSignal(
+                kind="query",
+                tier="query",
+                name=f"over {least} words",
+                pattern=None,
+                weight=points,
+                source="shipped",
+            )
+            for least, points in LENGTH_POINTS
+        ]
+    return listed
+
+
+def _listed(spec: SignalSpec, kind: Kind) -> ListedSignal:
+    return ListedSignal(
+        kind=kind,
+        tier=spec.tier,
+        name=spec.name,
+        pattern=spec.pattern,
+        weight=_weight(spec),
+        source="shipped" if spec.shipped else "configured",
+    )
+
+
+def _weight(spec: SignalSpec) -> float:
+    if spec.weight is not None:
+        return float(spec.weight)
+    if spec.tier in BOOSTS:
+        return BOOSTS[spec.tier]
+    return TIER_WEIGHTS[spec.tier] / GROUPS[spec.tier]
