@@ -30,7 +30,6 @@ ENV PATH=/opt/venv/bin:$PATH \
     MEMBUDGET_HOST=0.0.0.0 \
     MEMBUDGET_PORT=8000 \
     MEMBUDGET_DATABASE_URL=sqlite:////data/membudget.db \
-    MEMBUDGET_BACKUP_DIR=/data/backups
 
 USER 10001:10001
 WORKDIR /data

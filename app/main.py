@@ -23,7 +23,6 @@ from app.api.routes import (
     workspaces,
 )
 from app.api.routing import express
-from app.core.errors import DomainError
 from app.flows.follow_policies import follow
 from app.gateways.tokens import TokenCounter
 from app.presets.loader import shipped
@@ -79,15 +78,21 @@ def create_app(settings: Settings) -> FastAPI:
         summary=SUMMARY,
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        responses=errors.RESPONSES,
         telemetry={"tracing": False, "metrics": False},
     )
     app.state.house = house
+    write = app.openapi
+    app.openapi = lambda: errors.describe_problems(write())  # type: ignore[method-assign]  # FastAPI's own way to extend the document
     errors.install(app)
     for module in (allocations, usage, complexity, policies, workspaces, config, system):
         app.include_router(module.router)
     app.add_middleware(
         Edge,
         express=express(allocations.router, usage.router, paths=HOT),
+        key=settings.key,
         body_limit=settings.body_limit_bytes,
         upload_limit=settings.upload_limit_bytes,
         access_log=settings.access_log,
@@ -101,8 +106,8 @@ async def _keep_following(house: House, settings: Settings) -> None:
         await asyncio.sleep(settings.policy_poll_seconds)
         try:
             await follow(house.store, house.shelf, settings.policy_files, now=clock.now())
-        except DomainError as error:
-            log.warning("policy_not_followed", code=error.code)
+        except Exception as error:  # noqa: BLE001 (following goes on, whatever happened)
+            log.warning("policy_not_followed", kind=type(error).__name__)
 
 
 def address(settings: Settings) -> str:

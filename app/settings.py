@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -28,16 +28,17 @@ class Settings(BaseSettings):
     """Port to listen on; 0 takes a free one."""
 
     auth: Literal["auto", "on", "off"] = "auto"
-    """`off` serves other addresses without keys: only behind a gateway that checks callers."""
+    """`auto` asks for a key once there is one, `on` refuses to start without one, `off` asks for
+    none: only behind a gateway that checks callers."""
+
+    admin_key: SecretStr | None = Field(default=None, min_length=16)
+    """The key that requests carry as `Authorization: Bearer …`; it may do everything."""
 
     timezone: str = "UTC"
     """IANA zone of local days in analytics."""
 
     policy_files: Annotated[tuple[Path, ...], NoDecode] = ()
     """Files to apply at start and whenever they change, separated by commas."""
-
-    backup_dir: Path = Path("membudget-backups")
-    """Where exports made by the service go."""
 
     body_limit_bytes: int = Field(default=16 * 1024 * 1024, ge=1024)
     """Largest JSON body of a request."""
@@ -59,6 +60,19 @@ class Settings(BaseSettings):
 
     access_log: bool = False
     """One log line per request; costs about half of the request rate."""
+
+    @model_validator(mode="after")
+    def _has_key(self) -> "Settings":
+        if self.auth == "on" and self.admin_key is None:
+            raise ValueError("MEMBUDGET_AUTH=on needs a key: set MEMBUDGET_ADMIN_KEY")
+        return self
+
+    @property
+    def key(self) -> str | None:
+        """The key that requests must carry; None where none is asked for."""
+        if self.auth == "off" or self.admin_key is None:
+            return None
+        return self.admin_key.get_secret_value()
 
     @field_validator("policy_files", mode="before")
     @classmethod

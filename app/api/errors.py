@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -10,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from app.core import errors
 
@@ -27,6 +29,7 @@ STATUS: Mapping[type[errors.DomainError], int] = {
 
 TITLES = {
     400: "Bad request",
+    401: "Unauthorized",
     404: "Not found",
     405: "Method not allowed",
     409: "Conflict",
@@ -46,7 +49,10 @@ CODES = {
 }
 
 RETRY_AFTER_SECONDS = "1"
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 MAX_ERRORS = 50
+PROBLEM = "application/problem+json"
+MAX_NAME = 100
 TYPE_PREFIX = "urn:membudget:problem:"
 
 
@@ -75,7 +81,7 @@ def problem(
     return Response(
         json.dumps(body, default=str),
         status_code=status,
-        media_type="application/problem+json",
+        media_type=PROBLEM,
         headers=dict(headers or {}),
     )
 
@@ -90,9 +96,16 @@ def describe_validation(
 ) -> list[dict[str, Any]]:
     """Where a value is wrong and why, without the value itself."""
     return [
-        {"loc": [*prefix, *item["loc"]], "msg": item["msg"]}
+        {"loc": [*prefix, *map(_brief, item["loc"])], "msg": item["msg"]}
         for item in error.errors(include_url=False, include_context=False, include_input=False)
     ]
+
+
+def _brief(part: str | int) -> str | int:
+    """A part of a location: the names of fields may be anything, and of any length."""
+    if isinstance(part, int) or len(part) <= MAX_NAME:
+        return part
+    return part[:MAX_NAME] + "…"
 
 
 def on_domain_error(request: Request, error: Exception) -> Response:
@@ -114,12 +127,19 @@ def on_domain_error(request: Request, error: Exception) -> Response:
 def on_invalid(request: Request, error: Exception) -> Response:
     """A request that does not fit the contract as a problem."""
     if isinstance(error, RequestValidationError):
-        found = [{"loc": list(item["loc"]), "msg": item["msg"]} for item in error.errors()]
+        found = [
+            {"loc": list(map(_brief, item["loc"])), "msg": item["msg"]} for item in error.errors()
+        ]
     else:
         assert isinstance(error, ValidationError)
         found = describe_validation(error, ("body",))
     detail = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in found[:3])
     return problem(422, "invalid_request", detail[:1000], instance=request.url.path, errors=found)
+
+
+def not_found(request: Request) -> Response:
+    """The problem of a path that is not there."""
+    return on_http_error(request, HTTPException(404))
 
 
 def on_http_error(request: Request, error: Exception) -> Response:
@@ -134,8 +154,21 @@ def on_http_error(request: Request, error: Exception) -> Response:
         CODES.get(error.status_code, "http_error"),
         details.get(error.status_code, str(error.detail)),
         instance=request.url.path,
-        headers=error.headers,
+        headers={"Allow": _allowed(request)} if error.status_code == 405 else error.headers,
     )
+
+
+def _allowed(request: Request) -> str:
+    """The methods of all routes that have this path; the framework names those of one."""
+    methods = [
+        method
+        for method in METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
+    return ", ".join(methods)
 
 
 def on_fault(request: Request, error: Exception) -> Response:
@@ -156,6 +189,45 @@ def respond(request: Request, error: Exception) -> Response:
     if isinstance(error, ValidationError | RequestValidationError):
         return on_invalid(request, error)
     return on_fault(request, error)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldProblem:
+    """What is wrong with one field."""
+
+    loc: list[str | int]
+    """Where: `body`, `query` or `path`, then names and indexes."""
+    msg: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """An error (RFC 9457). `code` is stable; `detail` says what to change."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    errors: list[FieldProblem] | None = None
+    """Fields at fault, where some are."""
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "default": {"model": Problem, "description": "What is wrong, and what to change."}
+}
+
+
+def describe_problems(document: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI document with the media type that problems really have."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            answer = operation["responses"].get("default", {})
+            content = answer.get("content", {})
+            if "application/json" in content:
+                answer["content"] = {PROBLEM: content["application/json"]}
+    return document
 
 
 def install(app: FastAPI) -> None:

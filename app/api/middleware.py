@@ -1,5 +1,7 @@
 """Bound bodies and count requests, once for every request, in plain ASGI."""
 
+import hashlib
+import hmac
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +11,7 @@ from prometheus_client import Counter, Histogram
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.errors import problem, respond
+from app.api.errors import not_found, problem, respond
 from app.api.routing import Handle
 
 log = structlog.get_logger("membudget")
@@ -22,7 +24,13 @@ SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 
+PUBLIC = frozenset({"/healthz", "/readyz", "/version"})
+"""Paths that need no key."""
+
 UPLOAD_SUFFIX = "/import"
+
+CLIENT_LEFT = 499
+"""What the counters call a request whose client went away before it was sent whole."""
 
 
 class BodyTooLarge(Exception):
@@ -41,12 +49,14 @@ class Edge:
         app: ASGIApp,
         *,
         express: Mapping[tuple[str, str], Handle],
+        key: str | None,
         body_limit: int,
         upload_limit: int,
         access_log: bool,
     ) -> None:
         self._app = app
         self._express = express
+        self._key = None if key is None else hashlib.sha256(key.encode()).digest()
         self._body_limit = body_limit
         self._upload_limit = upload_limit
         self._access_log = access_log
@@ -70,6 +80,12 @@ class Edge:
         limit = self._upload_limit if path.endswith(UPLOAD_SUFFIX) else self._body_limit
         declared = _content_length(scope)
         try:
+            if self._key is not None and path not in PUBLIC and not self._is_known(scope):
+                await _turn_away(scope, receive, sending)
+                return
+            if "\0" in path:  # no name holds one, and PostgreSQL takes none
+                await not_found(Request(scope))(scope, receive, sending)
+                return
             if declared is not None and declared > limit:
                 raise BodyTooLarge
             counted = receive if declared is not None else _counting(receive, limit)
@@ -82,8 +98,20 @@ class Edge:
             if status:
                 raise
             await _refuse(limit, scope, receive, sending)
+        except ClientDisconnect:
+            status = CLIENT_LEFT
+        except Exception:
+            status = status or 500  # the layer outside answers it
+            raise
         finally:
             self._note(scope, status, time.perf_counter() - started)
+
+    def _is_known(self, scope: Scope) -> bool:
+        """Whether the request carries the key; takes as long whatever it carries."""
+        given = next((v for name, v in scope["headers"] if name == b"authorization"), b"")
+        scheme, _, key = given.partition(b" ")
+        digest = hashlib.sha256(key.strip()).digest()
+        return hmac.compare_digest(digest, self._key or b"") and scheme.lower() == b"bearer"
 
     async def _answer(self, handle: Handle, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -138,6 +166,17 @@ def _counting(receive: Receive, limit: int) -> Receive:
         return message
 
     return counted
+
+
+async def _turn_away(scope: Scope, receive: Receive, send: Send) -> None:
+    response = problem(
+        401,
+        "unauthorized",
+        "This service asks for a key: send it as `Authorization: Bearer …`.",
+        instance=Request(scope).url.path,
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+    await response(scope, receive, send)
 
 
 async def _refuse(limit: int, scope: Scope, receive: Receive, send: Send) -> None:

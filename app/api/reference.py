@@ -3,7 +3,10 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
+
+from markdown_it import MarkdownIt
 
 METHODS = ("get", "post", "put", "patch", "delete")
 REF_PREFIX = "#/components/schemas/"
@@ -55,6 +58,28 @@ def render(openapi: Schema, *, errors: Sequence[ErrorNote] = ()) -> str:
         rows = [(f"`{note.code}`", str(note.status), note.meaning) for note in errors]
         lines += _table(("Code", "Status", "Meaning"), rows)
     return "\n".join(lines).rstrip() + "\n"
+
+
+STYLE = """\
+body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif;
+  color: #1c2430; background: #fff }
+table { border-collapse: collapse; margin: .5rem 0 1rem }
+td, th { border: 1px solid #d5dbe3; padding: .25rem .6rem; text-align: left; vertical-align: top }
+code { background: #f1f4f8; padding: .1rem .25rem; border-radius: 3px }
+h3 { margin-top: 2.5rem; border-top: 1px solid #d5dbe3; padding-top: 1rem }
+@media (prefers-color-scheme: dark) {
+  body { color: #dde3ea; background: #14181d } code { background: #232a33 }
+  td, th, h3 { border-color: #38414d } a { color: #8ab8ff } }"""
+
+
+def page(openapi: Schema) -> str:
+    """The reference as an HTML page without scripts, fonts or anything else from elsewhere."""
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(render(openapi))
+    title = escape(f"{openapi['info']['title']} {openapi['info']['version']}")
+    head = (
+        f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}'
+    )
+    return f"<!doctype html><html lang=en><head>{head}</title><style>{STYLE}</style></head>{body}"
 
 
 def type_of(schema: Schema) -> str:

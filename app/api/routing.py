@@ -42,8 +42,11 @@ class JsonRoute(APIRoute):
             self.short = self._short_handler()
             return self.short
         usual = super().get_route_handler()
+        known = frozenset(parameter.alias for parameter in needs.query_params)
 
         async def handle(request: Request) -> Response:
+            if known:
+                check_query(request, known)
             if needs.body_params:
                 check_json(await request.body())
             return await usual(request)
@@ -57,6 +60,8 @@ class JsonRoute(APIRoute):
         body = needs.body_params[0] if needs.body_params else None
         kind: Any = body.field_info.annotation if body else None
         read = TypeAdapter[Any](kind).validate_json if body else None
+        fields = getattr(kind, "model_fields", {}).values()
+        nothing = b"null" if any(field.is_required() for field in fields) else b"{}"
         answer = TypeAdapter(self.response_model) if self.response_model else None
         status = self.status_code or 200
 
@@ -68,7 +73,7 @@ class JsonRoute(APIRoute):
             if read is not None and body is not None:
                 raw = await request.body()
                 check_nul(raw)
-                values[body.name] = read(raw or b"null")
+                values[body.name] = read(raw or nothing)
             result = await endpoint(**values)
             if isinstance(result, Response) or answer is None:
                 return result if isinstance(result, Response) else Response(status_code=status)
@@ -80,6 +85,19 @@ class JsonRoute(APIRoute):
 def answer(value: object, *, status: int = 200) -> Response:
     """A core value, or plain data, as a JSON response."""
     return Response(to_json(value), status_code=status, media_type=JSON)
+
+
+def check_query(request: Request, known: frozenset[str]) -> None:
+    """Refuse query parameters that mean nothing here: a misspelt filter must not be ignored."""
+    strangers = sorted(set(request.query_params) - known)
+    if strangers:
+        raise InvalidRequest(
+            f"This path takes these query parameters: {', '.join(sorted(known))}.",
+            errors=[
+                {"loc": ["query", name[:100]], "msg": "is not a parameter of this path"}
+                for name in strangers[:20]
+            ],
+        )
 
 
 def check_json(raw: bytes) -> None:
@@ -94,16 +112,29 @@ def check_json(raw: bytes) -> None:
 
 
 def check_nul(raw: bytes) -> None:
-    """Refuse texts with a NUL, which PostgreSQL cannot keep."""
-    if b"\\u0000" in raw and "\0" in _texts(raw):
+    """Refuse what fields of any shape would let pass and not both databases keep: NUL, NaN."""
+    if b"\\u0000" in raw and _holds_nul(_parsed(raw)):
         raise InvalidJson("A text in the body holds a NUL character (\\u0000); leave it out.")
+    if b"NaN" in raw or b"Infinity" in raw:
+        try:
+            from_json(raw, allow_inf_nan=False)
+        except ValueError as error:
+            raise InvalidJson(f"The body is no valid JSON: {error}") from error
 
 
-def _texts(raw: bytes) -> str:
+def _parsed(raw: bytes) -> object:
     try:
-        return json.dumps(from_json(raw), ensure_ascii=False).replace("\\u0000", "\0")
+        return from_json(raw)
     except ValueError:
-        return ""
+        return None  # the model says what is wrong with it
+
+
+def _holds_nul(value: object) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_holds_nul(part) for pair in value.items() for part in pair)
+    return isinstance(value, list) and any(map(_holds_nul, value))
 
 
 def express(*routers: APIRouter, paths: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Handle]:

@@ -80,7 +80,8 @@ async def import_all(
                 if source.kind == "usage" and wanted.dry_run:
                     tally = check_log(source, wanted, screen)
                 else:
-                    client = client or await stack.enter_async_context(reach())
+                    if client is None:
+                        client = await stack.enter_async_context(reach())
                     if source.kind == "policy":
                         report = await import_policy(client, source, wanted)
                         out.print(source.name, markup=False, highlight=False, soft_wrap=True)

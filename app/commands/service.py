@@ -42,7 +42,10 @@ async def reach(
                     raise
                 url = held.url
         client = httpx.AsyncClient(
-            base_url=url or "http://membudget", transport=transport, timeout=TIMEOUT
+            base_url=url or "http://membudget",
+            transport=transport,
+            timeout=TIMEOUT,
+            headers={"Authorization": f"Bearer {settings.key}"} if settings.key else {},
         )
         await stack.enter_async_context(client)
         try:
@@ -74,8 +77,11 @@ async def _own(settings: Settings, warn: Say) -> AsyncIterator[httpx.AsyncHTTPTr
         server = Inner(config, started.set)
         async with app.router.lifespan_context(app):
             serving = asyncio.create_task(server.serve())
+            serving.add_done_callback(lambda _: started.set())
             try:
                 await started.wait()
+                if serving.done():
+                    serving.result()
                 yield httpx.AsyncHTTPTransport(uds=path)
             finally:
                 server.should_exit = True

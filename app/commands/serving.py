@@ -1,6 +1,7 @@
 """Serve until told to stop: bind, wait for the database, answer, finish what is in flight."""
 
 import asyncio
+import gc
 import ipaddress
 import signal
 import socket
@@ -19,6 +20,9 @@ from app.store.database import Store
 BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 65
 """Longer than the minute that balancers keep idle connections, so that they close first."""
+
+GC_THRESHOLDS = (20_000, 20, 50)
+"""Requests make short-lived values without cycles: look for cycles seldom."""
 
 DATABASE_PATIENCE = 30.0
 DATABASE_PAUSE = 3.0
@@ -78,6 +82,9 @@ def serve(settings: Settings, *, say: Say, warn: Say) -> None:
 
 async def _run(app: FastAPI, server: Server, listener: socket.socket) -> None:
     async with app.router.lifespan_context(app):
+        gc.collect()
+        gc.freeze()  # what start-up made stays: collections need not look at it again
+        gc.set_threshold(*GC_THRESHOLDS)
         if not server.should_exit:
             await server.serve(sockets=[listener])
 
@@ -90,11 +97,12 @@ def bind(settings: Settings) -> socket.socket:
     except OSError as error:
         raise Trouble(f"MEMBUDGET_HOST: {host!r} is no address of this machine.") from error
     family, _, _, _, address = found[0]
-    if settings.auth != "off" and not ipaddress.ip_address(address[0]).is_loopback:
+    is_open = settings.key is None and settings.auth != "off"
+    if is_open and not ipaddress.ip_address(address[0]).is_loopback:
         raise Trouble(
-            f"This version has no keys, so anybody who reaches {host} could use and change "
-            "everything. Serve 127.0.0.1, or put a gateway that checks callers in front and set "
-            "MEMBUDGET_AUTH=off.",
+            f"Without a key anybody who reaches {host} could use and change everything. Set "
+            "MEMBUDGET_ADMIN_KEY, or serve 127.0.0.1, or put a gateway that checks callers in "
+            "front and set MEMBUDGET_AUTH=off.",
             code=MISUSED,
         )
     listener = socket.socket(family, socket.SOCK_STREAM)

@@ -68,6 +68,8 @@ def plainly() -> Iterator[None]:
     except DBAPIError as error:
         reason = " ".join(str(error.orig).split())
         raise Trouble(f"The database refuses: {reason}") from error
+    except BrokenPipeError:
+        raise  # whoever reads our output has had enough
     except OSError as error:
         raise Trouble(f"{error.strerror or error}: {error.filename or 'the system'}") from error
 

@@ -75,14 +75,20 @@ def add_scopes(groups: Groups, cells: Mapping[CellName, Cell], by: str) -> None:
 
 
 def merge(parts: Iterable[Groups]) -> Groups:
-    """Groups of disjoint times as one."""
+    """Groups of disjoint times as one; a group that stands alone is handed on, not copied."""
     merged: Groups = {}
+    copied: set[str] = set()
     for part in parts:
         for key, group in part.items():
             held = merged.get(key)
             if held is None:
-                held = merged[key] = Group()
-            held.add(group)
+                merged[key] = group
+                continue
+            if key not in copied:
+                copied.add(key)
+                merged[key] = Group()
+                merged[key].add(held)
+            merged[key].add(group)
     return merged
 
 

@@ -6,14 +6,14 @@ from functools import lru_cache
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32 in lower case: sorts like the numbers it stands for."""
 
-TAG_LENGTH = 5
+TAG_LENGTH = 8
 
 
 @lru_cache(maxsize=10_000)
 def tag_of(workspace: str) -> str:
-    """Five characters that stand for a workspace at the end of its ids."""
-    digest = hashlib.blake2b(workspace.encode(), digest_size=4).digest()
-    return base32(int.from_bytes(digest, "big") >> 7, TAG_LENGTH)
+    """Eight characters that stand for a workspace at the end of its ids."""
+    digest = hashlib.blake2b(workspace.encode(), digest_size=5).digest()
+    return base32(int.from_bytes(digest, "big"), TAG_LENGTH)
 
 
 def tag_in(id_: str) -> str | None:

@@ -7,8 +7,9 @@ from hashlib import blake2b
 from typing import Literal
 
 from app.core.alerts import Level, is_reached
-from app.core.errors import AlreadyFinished, BudgetExceeded, Conflict
+from app.core.errors import AlreadyFinished, BudgetExceeded, Conflict, InvalidRequest
 from app.core.terms import Alert, Bump, Terms, alert_at, used_pct
+from app.core.usage import MAX_TOKENS
 
 
 class AllocationFinished(Conflict):
@@ -133,6 +134,11 @@ def record(monitor: Monitor, loads: Sequence[Load], now: datetime) -> Monitor:
             seen.add(load.memory_id)
         scopes[load.scope] = scopes.get(load.scope, 0) + load.tokens
         loaded += load.tokens
+        if loaded > MAX_TOKENS:
+            raise InvalidRequest(
+                f"More than {MAX_TOKENS:,} tokens in one run; nothing of this batch was recorded.",
+                errors=[{"loc": ["loads", index, "tokens"], "msg": "is too much in all"}],
+            )
         after = _alerted(after, loaded, now)
         if monitor.terms.enforcement == "hard" and loaded > after.budget:
             raise _refusal(index, load, room=after.budget - loaded + load.tokens)

@@ -8,6 +8,7 @@ from app.core.policy_checks import check_document, check_merged, raise_faults
 from app.core.policy_documents import (
     DEFAULT_WORKSPACE,
     ENTRY_SECTIONS,
+    KEYS,
     Document,
     Layer,
     delete_entry,
@@ -20,9 +21,6 @@ from app.core.policy_faults import Faults
 
 Edit = Callable[[Document, Sequence[Layer]], Document]
 """From a workspace's own document and the layers below it to what is to hold."""
-
-NEVER_MERGED = ("budget", "projects", "performance")
-"""What a file of profiles does not speak about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,22 +145,22 @@ def _check(
     old, new = Faults(), Faults()
     check_merged(old, _with_budget(held, before, workspace, below), workspace)
     check_merged(new, _with_budget(holds, after, workspace, below), workspace)
+    known = [fault["loc"] for fault in old.found]
     faults.found += [
         fault
         for fault in new.found
-        if fault not in old.found
-        and not (
-            any(fault["loc"] == known["loc"] for known in old.found)
-            and _stated(held, fault["loc"]) == _stated(holds, fault["loc"])
-        )
+        if fault["loc"] not in known or _stated(held, fault["loc"]) != _stated(holds, fault["loc"])
     ]
     return held, holds
 
 
 def _stated(document: Document, loc: Sequence[Any]) -> Any:
-    """What a document states where a fault was found: the entry, or the whole section."""
-    section = document.get(loc[0])
-    return section.get(loc[1]) if loc[0] in ENTRY_SECTIONS and section else section
+    """What a document states where a fault was found."""
+    if loc[0] in ENTRY_SECTIONS:
+        return document.get(loc[0], {}).get(loc[1])
+    if loc[0] in KEYS:
+        return document.get(loc[0])
+    return document.get("budget"), document.get("projects")  # faults of budgets name the owner
 
 
 def _with_budget(

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 
 from app.core.ids import event_id_of
@@ -57,6 +58,7 @@ def settle(opened: Opened, monitor: Monitor, report: Report, *, now: datetime) -
         alerts=tuple(map(alert_data, monitor.alerts)),
         metadata={"memories_used": list(report.memories_used)} if report.memories_used else {},
         late=monitor.late,
+        fingerprint=blake2b(opened.id.encode(), digest_size=16).digest(),
     )
 
 

@@ -29,9 +29,13 @@ def micros(moment: datetime) -> int:
     return (delta.days * DAY_S + delta.seconds) * MICROS + delta.microseconds
 
 
+_FIRST = micros(datetime.min.replace(tzinfo=UTC))
+_LAST = micros(datetime.max.replace(tzinfo=UTC))
+
+
 def moment(at: int) -> datetime:
-    """The aware moment of microseconds since 1970."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)
+    """The aware moment of microseconds since 1970; beyond the calendar its first or last one."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=min(max(at, _FIRST), _LAST))
 
 
 def pieces(since: int, until: int, *, now: int) -> list[Piece]:
@@ -39,13 +43,13 @@ def pieces(since: int, until: int, *, now: int) -> list[Piece]:
 
     The first partial minute and the rest of its hour are separate pieces, and so at the end, so
     that what changes from second to second stays small. A window that ends at `now` takes the
-    running hour, day and month whole: nothing is booked after now.
+    running day whole, as a piece of its own: nothing is booked after now.
     """
     if until <= since:
         return []
-    if until == now:
-        until = _next_month(now // MICROS) * MICROS
     today = day_start(now // MICROS) * MICROS
+    if until == now:
+        until = today + DAY_S * MICROS
     return list(_merge(_cut(since, until), today))
 
 

@@ -3,9 +3,18 @@
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from app.core.analytics import Analytics, Group, Groups, Window, describe, describe_all
+from app.core.analytics import (
+    Analytics,
+    Group,
+    Groups,
+    Window,
+    describe,
+    describe_all,
+    merge,
+)
 from app.core.errors import InvalidRequest
-from app.core.windows import Span, hours, local_days, moment, pieces
+from app.core.usage import day_start
+from app.core.windows import DAY_S, MICROS, Span, hours, local_days, moment, pieces
 from app.store.agents import names_like
 from app.store.analytics import Source, read_groups, read_spans
 from app.store.database import Store, Tx
@@ -41,12 +50,14 @@ def _answer(tx: Tx, cache: GroupCache, question: Question) -> Analytics:
     since, until = _bounds(tx, question)
     parts = pieces(since, until, now=question.now)
 
-    overall = read_groups(source, "", parts)
-    groups: Groups
     if question.by in ("day", "hour"):
         groups = read_spans(source, _spans(question, since, until), now=question.now)
     else:
         groups = read_groups(source, question.by, parts)
+    if question.by == "agent":
+        overall = merge({"": group} for group in groups.values())
+    else:
+        overall = read_groups(source, "", parts)
 
     return Analytics(
         window=Window(
@@ -55,21 +66,25 @@ def _answer(tx: Tx, cache: GroupCache, question: Question) -> Analytics:
         ),
         by=question.by,
         overall=describe(overall.get("", Group())),
-        groups=describe_all(
-            {key or "unknown": group for key, group in groups.items()},
-            parts=question.by == "agent",
-        ),
+        groups=describe_all(_named(groups), parts=question.by == "agent"),
     )
 
 
 def _bounds(tx: Tx, question: Question) -> tuple[int, int]:
-    since, until = question.since, question.until
-    if since is None or until is None:
-        span = first_and_last(tx, question.workspace)
-        first, last = span or (question.now, question.now)
-        since = first if since is None else since
-        until = max(last + 1, question.now) if until is None else until
+    """The window, cut to where events are: no time is spent on ages without any."""
+    first, last = first_and_last(tx, question.workspace) or (question.now, question.now)
+    day_after = (day_start(last // MICROS) + DAY_S) * MICROS
+    end = max(last + 1, min(question.now, day_after))
+    since = first if question.since is None else max(question.since, first)
+    until = end if question.until is None else min(question.until, end)
     return since, until
+
+
+def _named(groups: Groups) -> Groups:
+    """Groups with `unknown` for what has no name; whoever is called so is in it too."""
+    if "" not in groups:
+        return groups
+    return merge({key or "unknown": group} for key, group in groups.items())
 
 
 def _spans(question: Question, since: int, until: int) -> list[Span]:

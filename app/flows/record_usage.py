@@ -49,6 +49,16 @@ def _book_each(tx: Tx, events: Sequence[UsageEvent]) -> list[Booked]:
         indexes = shares[workspace]
         answer = book(tx, workspace, [[events[index] for index in indexes]])[0]
         if isinstance(answer, DomainError):
-            raise answer
+            raise _renumbered(answer, indexes)
         new.update(zip(indexes, answer, strict=True))
     return [new[index] for index in range(len(events))]
+
+
+def _renumbered(error: DomainError, indexes: Sequence[int]) -> DomainError:
+    """The refusal of some events of a list, with their indexes in the whole list."""
+    errors = [
+        {**one, "loc": [place, indexes[index], *rest]}
+        for one in error.errors
+        for place, index, *rest in [one["loc"]]
+    ]
+    return type(error)(error.detail, errors=errors, **error.extensions)

@@ -114,7 +114,7 @@ def _version(source: Source, piece: Piece) -> int:
 def _load(source: Source, by: str, piece: Piece) -> Groups:
     runs = by in RUN_KEYS
     families = (RUN, "scope") if by in WITH_SCOPES else (RUN,) if runs else (by,)
-    cells = {family: _cells(source, family, piece) for family in families}
+    cells = _cells(source, families, piece)
     if not runs:
         return group_dimension(cells[by])
     groups = group_runs(cells[RUN], by)
@@ -123,16 +123,19 @@ def _load(source: Source, by: str, piece: Piece) -> Groups:
     return groups
 
 
-def _cells(source: Source, family: str, piece: Piece) -> Mapping[CellName, Cell]:
+def _cells(
+    source: Source, families: Sequence[str], piece: Piece
+) -> Mapping[str, Mapping[CellName, Cell]]:
     if piece.grain == EVENTS:
         events = events_between(
             source.tx, source.workspace, piece.since, piece.until, agents=source.agents
         )
-        return _timeless(fold_hours(events), family)
+        hours = fold_hours(events)
+        return {family: _timeless(hours, family) for family in families}
     return read_cells(
         source.tx,
         source.workspace,
-        family=family,
+        families=families,
         grain=piece.grain,
         since=piece.since // MICROS,
         until=piece.until // MICROS,

@@ -173,9 +173,18 @@ def finish_runs(tx: Tx, workspace: str, items: Sequence[Finish]) -> list[UsageEv
                 continue
             events[id_] = booked
         answers.append(events[id_])
-    append_many(tx, workspace, [[events[id_] for id_ in monitors]])
-    save_monitors(tx, workspace, monitors, {id_: events[id_].id for id_ in monitors})
-    return answers
+    closing = list(monitors)
+    stored = append_many(tx, workspace, [[events[id_]] for id_ in closing])
+    refused = {
+        id_: answer
+        for id_, answer in zip(closing, stored, strict=True)
+        if isinstance(answer, DomainError)  # somebody has taken the event's id
+    }
+    kept = {id_: monitor for id_, monitor in monitors.items() if id_ not in refused}
+    save_monitors(tx, workspace, kept, {id_: events[id_].id for id_ in kept})
+    return [
+        refused.get(item.allocation_id, answer) for item, answer in zip(items, answers, strict=True)
+    ]
 
 
 def unknown_allocation() -> NotFound:

@@ -8,20 +8,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 
-from sqlalchemy import BigInteger, ColumnElement, and_, cast, func, select, update
+from sqlalchemy import ColumnElement, and_, func, select, update
 
 from app.core.statistics import decode, encode
 from app.core.usage import CELL_COLUMNS, DAY, MONTH, TOTAL, Cell, CellId, UsageEvent, fold
 from app.store.database import Tx
 from app.store.tables import usage_cells
 
-COMPACT_AFTER = 512
+COMPACT_AFTER = 128
 """Sketch entries that a cell may take in before its encoding is rewritten without repeats."""
 
 REMEMBERED_CELLS = 200_000
 
 _LEAST = {"pct_min": "min", "pct_max": "max"}
-_SUMMED = tuple(name for name in CELL_COLUMNS if name not in (*_LEAST, "sketch"))
 _CELL_KEY = ("family", "grain", "start", "agent", "key", "key2")
 
 _BY_KEY = itemgetter(slice(7))
@@ -100,29 +99,39 @@ def read_cells(
     tx: Tx,
     workspace: str,
     *,
-    family: str,
+    families: Sequence[str],
     grain: int,
     since: int,
     until: int,
     agents: Sequence[str] = (),
-) -> dict[CellName, Cell]:
-    """Cells of a family and grain that start in `since` ≤ t < `until` (seconds), added up."""
-    table = usage_cells.c
-    where = _where(workspace, family, grain, since, until, agents)
-    name = (table.agent, table.key, table.key2)
-    sums = [cast(func.sum(table[column]), BigInteger).label(column) for column in _SUMMED]
-    extremes = [func.min(table.pct_min).label("pct_min"), func.max(table.pct_max).label("pct_max")]
-    sketches: defaultdict[CellName, list[bytes]] = defaultdict(list)
-    for agent, key, key2, sketch in tx.connection.execute(select(*name, table.sketch).where(where)):
-        sketches[agent, key, key2].append(bytes(sketch))
-    found: dict[CellName, Cell] = {}
-    for row in tx.connection.execute(select(*name, *sums, *extremes).where(where).group_by(*name)):
-        at = (row.agent, row.key, row.key2)
-        values = row._mapping
-        found[at] = Cell(
-            **{column: values[column] for column in (*_SUMMED, *_LEAST)},
-            sketch=decode(b"".join(sketches[at])),
-        )
+) -> dict[str, dict[CellName, Cell]]:
+    """Cells of some families that start in `since` ≤ t < `until` (seconds), added up over time.
+
+    One scan in key order, in the driver's own words: thousands of rows make one answer.
+    """
+    marks = [tx.marks(1, first=n) for n in range(1, 5)]
+    sql = (
+        f"SELECT family, agent, key, key2, {', '.join(CELL_COLUMNS)} FROM usage_cells"
+        f" WHERE workspace = {marks[0]} AND grain = {marks[1]}"
+        f" AND start >= {marks[2]} AND start < {marks[3]}"
+        f" AND family IN ({tx.marks(len(families), first=5)})"
+    )
+    values = [workspace, grain, since, until, *families]
+    if agents:
+        sql += f" AND agent IN ({tx.marks(len(agents), first=5 + len(families))})"
+        values += agents
+    found: dict[str, dict[CellName, Cell]] = {family: {} for family in families}
+    sketches: defaultdict[tuple[str, CellName], list[bytes]] = defaultdict(list)
+    for family, agent, key, key2, *measures, sketch in tx.fetch(sql, values):
+        name = (agent, key, key2)
+        sketches[family, name].append(sketch)
+        cell = found[family].get(name)
+        if cell is None:
+            found[family][name] = Cell(*measures)
+        else:
+            cell.add(Cell(*measures))
+    for (family, name), parts in sketches.items():
+        found[family][name].sketch = decode(b"".join(parts))
     return found
 
 

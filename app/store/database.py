@@ -33,8 +33,8 @@ SQLITE_CHUNK = 500
 WAL_PAGES = 8_000
 """Pages (32 MB) that the write-ahead log holds before they go to their places: a page that many
 commits change is then moved once."""
-PG_PARAMETERS = 60_000
-"""PostgreSQL takes at most 65,535 parameters in one statement."""
+PG_ROWS = 128
+"""Rows of one INSERT on PostgreSQL: few texts of statements, well below its 65,535 parameters."""
 
 GONE_CLASSES = ("08", "57P", "53", "40001", "40P01", "25006")
 """SQLSTATE prefixes of failures that pass: the connection or the server is away, or a deadlock."""
@@ -74,10 +74,9 @@ class Tx:
             self._driver().executemany(_insert_sql(table.name, names, 1, "?", tail), rows).close()
             return []
         found: list[tuple[Any, ...]] = []
-        step = PG_PARAMETERS // len(names)
         suffix = f"{tail} RETURNING {returning}" if returning else tail
-        for first in range(0, len(rows), step):
-            chunk = rows[first : first + step]
+        for first in range(0, len(rows), PG_ROWS):
+            chunk = rows[first : first + PG_ROWS]
             sql = _insert_sql(table.name, names, len(chunk), "$", suffix)
             found += self.fetch(sql, [value for row in chunk for value in row], returning=returning)
         return found
@@ -252,6 +251,7 @@ def make_engine(url: str) -> Engine:
     if parsed.get_backend_name() == "postgresql":
         return create_engine(
             parsed.set(drivername="postgresql+psycopg"),
+            hide_parameters=True,  # they hold what users wrote
             pool_pre_ping=True,
             pool_size=READERS + PG_WRITERS,
             max_overflow=0,
@@ -264,6 +264,7 @@ def make_engine(url: str) -> Engine:
 def _sqlite_engine(url: str) -> Engine:
     engine = create_engine(
         url,
+        hide_parameters=True,  # they hold what users wrote
         pool_size=READERS + 1,
         max_overflow=0,
         connect_args={"check_same_thread": False, "timeout": 10, "cached_statements": 256},

@@ -153,15 +153,17 @@ class GroupCommit:
     def _run(self, group: list[tuple[str, _Waiting]], *, attempt: int = 1) -> None:
         try:
             self._commit(lambda tx: _apply(tx, group))
-        except Exception as error:
-            if len(group) > 1:
+        except Exception as error:  # noqa: BLE001 (whatever it is, its client is told)
+            may_pass = isinstance(error, Unavailable) or not isinstance(error, DomainError)
+            if len(group) > 1 and not isinstance(error, Unavailable):
                 for one in group:
                     one[1].result = None
                     self._run([one])
-            elif attempt < ATTEMPTS and _may_pass(error):
+            elif attempt < ATTEMPTS and may_pass:
                 self._run(group, attempt=attempt + 1)
-            else:
-                group[0][1].result = error
+            else:  # with the database away one answer does for all: nobody waits in line for it
+                for _, item in group:
+                    item.result = error
 
     def _answer(self, items: list[_Waiting]) -> None:
         by_loop: dict[asyncio.AbstractEventLoop, list[_Waiting]] = defaultdict(list)
@@ -170,11 +172,6 @@ class GroupCommit:
         for loop, its in by_loop.items():
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_resolve, its)
-
-
-def _may_pass(error: Exception) -> bool:
-    """Whether another attempt may do better: it may not where the handler refused."""
-    return isinstance(error, Unavailable) or not isinstance(error, DomainError)
 
 
 def _apply(tx: "Tx", group: list[tuple[str, _Waiting]]) -> None:

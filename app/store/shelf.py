@@ -1,10 +1,16 @@
 """Hold every workspace's policy book in memory, as new as the version rows say."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
-from app.core.policy_documents import DEFAULT_WORKSPACE, layers_for, merge_budgets
+from app.core.policy_documents import (
+    DEFAULT_WORKSPACE,
+    OWN_SECTIONS,
+    layers_for,
+    merge_budgets,
+)
 from app.core.policybook import PolicyBook
 from app.store import policies
 from app.store.database import Store, Tx
@@ -62,35 +68,68 @@ class PolicyShelf:
         return await store.read(self.refresh_now)
 
     def refresh_now(self, tx: Tx) -> bool:
-        """`refresh` within a transaction."""
+        """`refresh` within a transaction; books in use are compiled before they are replaced."""
         epoch = policies.epoch(tx)
         if epoch == self._epoch:
             return False
         heads = policies.heads(tx)
         held = self._versions
         stale = {name: version for name, version in heads.items() if held.get(name) != version}
-        documents = policies.read_documents(tx, stale)
+        found = policies.read_documents(tx, stale)
+        with self._lock:
+            documents = {**self._documents, **found}
+            kept = {} if DEFAULT_WORKSPACE in stale else dict(self._books)
+            affected = [name for name in self._books if name not in kept or name in stale]
+        fresh = {
+            name: self._compiled(name, documents, heads)
+            for name in affected
+            if name in documents or name in self.shipped
+        }
         with self._lock:
             if epoch < self._epoch:
                 return False  # another thread has read later rows meanwhile
-            self._documents = {**self._documents, **documents}
-            self._versions = heads
-            self._epoch = epoch
-            if DEFAULT_WORKSPACE in stale:
-                self._books.clear()
-            for workspace in stale:
-                self._books.pop(workspace, None)
+            self._documents, self._versions, self._epoch = documents, heads, epoch
+            self._books = {**kept, **fresh}
         return bool(stale)
 
     def _compile(self, workspace: str) -> PolicyBook:
         with self._lock:
-            epoch = self._epoch
-            version = self._versions.get(workspace, 0) or self._versions.get(DEFAULT_WORKSPACE, 0)
-            layers = layers_for(workspace, shipped=self.shipped, stored=self._documents)
-        book = PolicyBook.compile(layers, workspace=workspace, version=version)
+            epoch, documents, versions = self._epoch, self._documents, self._versions
+        if workspace in documents or workspace in self.shipped:
+            book = self._compiled(workspace, documents, versions)
+        else:
+            book = _undeclared(self.book(DEFAULT_WORKSPACE), workspace) or self._compiled(
+                workspace, documents, versions
+            )
         with self._lock:
             if epoch == self._epoch:
                 if len(self._books) >= MAX_BOOKS:
-                    self._books.clear()
+                    self._books = {}
                 self._books[workspace] = book
         return book
+
+    def _compiled(
+        self, workspace: str, documents: Mapping[str, Document], versions: Mapping[str, int]
+    ) -> PolicyBook:
+        return PolicyBook.compile(
+            layers_for(workspace, shipped=self.shipped, stored=documents),
+            workspace=workspace,
+            version=versions.get(workspace, 0) or versions.get(DEFAULT_WORKSPACE, 0),
+        )
+
+
+def _undeclared(default: PolicyBook, workspace: str) -> PolicyBook | None:
+    """The book of a workspace that states nothing, made of `default`'s without compiling it.
+
+    None where something of `default`'s own budget has gone into the agents' policies.
+    """
+    if default.default_profile is None or default.default_budget.enforcement is not None:
+        return None
+    return replace(
+        default,
+        workspace=workspace,
+        document={key: part for key, part in default.document.items() if key not in OWN_SECTIONS},
+        budget=None,
+        projects={},
+        users={},
+    )

@@ -226,9 +226,7 @@ async def test_a_budget_of_nothing_is_a_budget(light_client: httpx.AsyncClient) 
 
 
 async def test_without_an_agent_project_workspace_default_decide(client: httpx.AsyncClient) -> None:
-    put = await client.put(
-        "/workspaces/research/projects/atlas", json={"max_total_tokens": 10_000}
-    )
+    put = await client.put("/workspaces/research/projects/atlas", json={"max_total_tokens": 10_000})
     assert put.is_success, put.text
 
     project = await allocate(client, workspace="research", project="atlas", complexity="medium")

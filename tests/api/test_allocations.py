@@ -184,9 +184,7 @@ async def test_an_export_holds_every_allocation(service: Running, format_: str) 
     await client.post(f"/allocations/{made[0]}/finish", json={})
 
     response = await client.get("/allocations/export", params={"format": format_})
-    none = await client.get(
-        "/allocations/export", params={"format": format_, "workspace": "empty"}
-    )
+    none = await client.get("/allocations/export", params={"format": format_, "workspace": "empty"})
 
     text = response.text
     rows: list[dict[str, Any]]

@@ -1,6 +1,7 @@
 """Prove that a change of policy is one transaction, planned purely, whole or not at all."""
 
 import json
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from app.core.errors import Conflict, InvalidPolicy, NotFound
 from app.core.policy_changes import delete, merge, plan_changes, put, replace
 from app.core.policy_documents import KEYS, Layer, layers_for, merge_layers
 from app.core.policy_entries import Entry
+from app.core.policybook import PolicyBook
 from app.flows.follow_policies import follow, import_policy
 from app.flows.manage_policies import (
     delete_entry,
@@ -144,6 +146,36 @@ async def test_a_change_is_there_for_whoever_made_it(
     assert await other.refresh(store) is True
     assert await other.refresh(store) is False
     assert read_entry(other, MINE) == PROFILE
+
+
+async def test_a_workspace_that_states_nothing_has_the_book_that_compiling_makes(
+    store: Store, shelf: PolicyShelf, now: datetime
+) -> None:
+    default = Entry(workspace="default", section="budget")
+    for budget in ({"max_total_tokens": 5}, {"enforcement": "hard"}):
+        await put_entry(store, shelf, default, budget, now=now)
+        await put_entry(store, shelf, MINE, PROFILE, now=now)
+        book = shelf.book("nobody's")
+        layers = layers_for("nobody's", shipped=shipped(), stored=shelf.documents())
+        compiled = PolicyBook.compile(layers, workspace="nobody's", version=book.version)
+        for field in fields(PolicyBook):
+            if field.name != "names":
+                assert getattr(book, field.name) == getattr(compiled, field.name), field.name
+        asked = {"agent": "dbt-exprt", "project": "p", "user": "u"}
+        assert book.resolve(**asked) == compiled.resolve(**asked)
+        assert book.resolve(workspace="nobody's") == compiled.resolve(workspace="nobody's")
+
+
+async def test_books_in_use_follow_a_change_of_what_lies_below_them(
+    store: Store, shelf: PolicyShelf, now: datetime
+) -> None:
+    names = ("default", "research", "nobody's")
+    for base in (1_000, 2_000):
+        await put_entry(store, shelf, MINE, {**PROFILE, "base_budget": base}, now=now)
+        assert [shelf.book(name).profiles["mine"].base for name in names] == [base] * 3
+    own = Entry(workspace="research", section="profiles", name="mine")
+    await put_entry(store, shelf, own, {**PROFILE, "base_budget": 3_000}, now=now)
+    assert [shelf.book(name).profiles["mine"].base for name in names] == [2_000, 3_000, 2_000]
 
 
 async def test_a_refused_change_leaves_no_trace(

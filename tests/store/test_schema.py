@@ -23,7 +23,7 @@ def test_every_key_that_is_drawn_leads_with_the_workspace() -> None:
     for table in metadata.tables.values():
         assert [*table.primary_key.columns.keys()][:1] == ["workspace"], table.name
         for index in table.indexes:
-            assert [column.name for column in index.columns][0] == "workspace", index.name
+            assert next(column.name for column in index.columns) == "workspace", index.name
         assert not table.foreign_keys, table.name
 
 

@@ -4,11 +4,13 @@ import sys
 from dataclasses import dataclass
 from typing import Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from app import __version__
 from app.api.dependencies import HouseDep
+from app.api.reference import page
 from app.api.routing import JsonRoute, answer
 from app.flows.readiness import Readiness, check
 
@@ -48,6 +50,12 @@ async def readyz(house: HouseDep) -> Response:
 async def version() -> Version:
     """Name and version of the service."""
     return Version(name="membudget", version=__version__, python=sys.version.partition(" ")[0])
+
+
+@router.get("/docs", include_in_schema=False)
+async def docs(request: Request) -> Response:
+    """The API reference as a page that needs nothing from elsewhere."""
+    return HTMLResponse(page(request.app.openapi()))
 
 
 @router.get("/metrics", response_class=Response)

@@ -5,9 +5,10 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
+from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 
-from app.api.dependencies import HouseDep
+from app.api.dependencies import House, HouseDep
 from app.api.exporting import export, table
 from app.api.paging import Cursor, Limit, Page, from_cursor, page
 from app.api.parameters import Agent, Since, Text, Until, Workspace, at
@@ -33,6 +34,9 @@ from app.flows.record_usage import Receipt, record_usage
 
 router = APIRouter(tags=["Usage"], route_class=JsonRoute)
 
+LONG_BODY = 64 * 1024
+"""Bytes from which a body is read beside the event loop, so that nobody waits for it."""
+
 
 @router.post("/usage", status_code=201, response_model=Receipt, openapi_extra=USAGE_BODY)
 async def post_usage(request: Request, house: HouseDep) -> Response:
@@ -40,10 +44,20 @@ async def post_usage(request: Request, house: HouseDep) -> Response:
     raw = await request.body()
     check_nul(raw)
     kind = request.headers.get("content-type", "")
+    if len(raw) < LONG_BODY:
+        events = _events(raw, kind, house)
+    else:
+        events = await to_thread.run_sync(_events, raw, kind, house)
+    return answer(await record_usage(house.store, events), status=201)
+
+
+def _events(raw: bytes, kind: str, house: House) -> list[UsageEvent]:
     given = read_cloudevents(raw) if kind.startswith(CLOUDEVENTS) else read_events(raw)
     now = house.now()
-    events = [to_event(one, identify=house.identify, new_id=house.new_id, now=now) for one in given]
-    return answer(await record_usage(house.store, events), status=201)
+    return [
+        to_event(one, index=index, identify=house.identify, new_id=house.new_id, now=now)
+        for index, one in enumerate(given)
+    ]
 
 
 @router.get("/usage", response_model=Page[UsageEventOut])

@@ -1,6 +1,7 @@
 """Read usage events that come as CloudEvents 1.0."""
 
 import hashlib
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -20,6 +21,8 @@ class CloudEvent(BaseModel):
     id: Annotated[str, Field(min_length=1, max_length=2_000)]
     source: Annotated[str, Field(min_length=1, max_length=2_000)]
     type: str
+    time: datetime | None = None
+    """When it happened; the event's own `timestamp` goes before it."""
     data: UsageEventIn
 
 
@@ -36,9 +39,12 @@ def read_cloudevents(raw: bytes) -> list[UsageEventIn]:
 
 
 def _named(envelope: CloudEvent) -> UsageEventIn:
-    if envelope.data.id is not None:
-        return envelope.data
-    name = f"{len(envelope.source)}:{envelope.source}{envelope.id}".encode()
-    digest = hashlib.blake2b(name, digest_size=15).digest()
-    update: dict[str, Any] = {"id": f"ce_{base32(int.from_bytes(digest, 'big'), 24)}"}
+    """The event inside, with the id and the time that the envelope gives where it has none."""
+    update: dict[str, Any] = {}
+    if envelope.data.id is None:
+        name = f"{len(envelope.source)}:{envelope.source}{envelope.id}".encode()
+        digest = hashlib.blake2b(name, digest_size=15).digest()
+        update["id"] = f"ce_{base32(int.from_bytes(digest, 'big'), 24)}"
+    if envelope.data.timestamp is None and envelope.time is not None:
+        update["timestamp"] = envelope.time
     return envelope.data.model_copy(update=update)

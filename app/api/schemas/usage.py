@@ -126,9 +126,17 @@ def read_events(raw: bytes) -> list[UsageEventIn]:
 
 
 def to_event(
-    given: UsageEventIn, *, identify: Identify, new_id: Callable[[str, str], str], now: datetime
+    given: UsageEventIn,
+    *,
+    index: int,
+    identify: Identify,
+    new_id: Callable[[str, str], str],
+    now: datetime,
 ) -> UsageEvent:
-    """The event as it is booked: named, dated, and with a digest of what was sent."""
+    """The event as it is booked: named, dated, and with a digest of what was sent.
+
+    Errors: InvalidRequest naming the event's index.
+    """
     agent, profile = identify(given.workspace, given.agent, given.agent_type)
     fingerprint = b""
     if given.id is not None or given.allocation_id is not None:
@@ -137,7 +145,7 @@ def to_event(
     return UsageEvent(
         id=given.id or new_id("use", given.workspace),
         workspace=given.workspace,
-        at=micros(now if given.timestamp is None else dated(given.timestamp, now)),
+        at=micros(now if given.timestamp is None else dated(given.timestamp, now, index)),
         agent=agent,
         profile=profile,
         used_tokens=given.used_tokens,
@@ -170,18 +178,18 @@ def nano(usd: Decimal | None) -> int | None:
     return None if usd is None else int(usd * 1_000_000_000)
 
 
-def dated(timestamp: datetime, now: datetime) -> datetime:
+def dated(timestamp: datetime, now: datetime, index: int = 0) -> datetime:
     """A client's time stamp, in UTC where it has no zone. Errors: InvalidRequest, if absurd."""
     at = timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
     if at > now + AHEAD:
         raise InvalidRequest(
             "An event's timestamp is more than an hour in the future; check the sender's clock.",
-            errors=[{"loc": ["body", "timestamp"], "msg": "lies in the future"}],
+            errors=[{"loc": ["body", index, "timestamp"], "msg": "lies in the future"}],
         )
     if at.year < 1970:
         raise InvalidRequest(
             "An event's timestamp lies before 1970.",
-            errors=[{"loc": ["body", "timestamp"], "msg": "lies before 1970"}],
+            errors=[{"loc": ["body", index, "timestamp"], "msg": "lies before 1970"}],
         )
     return at
 

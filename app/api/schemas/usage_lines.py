@@ -38,7 +38,8 @@ class UsageLine(BaseModel):
 
     id: EventId | None = None
     timestamp: datetime
-    agent: AgentName
+    agent: AgentName | None
+    """Null: a workspace's budget, no agent named (our own exports)."""
     task: Task | None = None
     complexity: Tier | None = None
     budget_allocated: Tokens | None
@@ -82,7 +83,7 @@ def read_line(
         raise InvalidRequest(f"{where}: {first['msg']}" if where else first["msg"]) from error
     if "\0" in f"{line.task}{line.error}":
         raise InvalidRequest("a text holds a NUL character")
-    agent, profile = identify(workspace, line.agent)
+    agent, profile = ("", None) if line.agent is None else identify(workspace, line.agent)
     return UsageEvent(
         id=line.id or _hashed(raw, workspace),
         workspace=workspace,
@@ -136,7 +137,7 @@ def write_line(event: UsageEvent) -> dict[str, Any]:
     budget = event.budget_tokens
     line: dict[str, Any] = {
         "timestamp": moment(event.at).replace(tzinfo=None).isoformat(),
-        "agent": event.agent,
+        "agent": event.agent or None,
         "task": event.task,
         "complexity": event.complexity,
         "budget_allocated": budget,
