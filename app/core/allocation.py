@@ -13,13 +13,14 @@ from app.core.monitoring import Load, Monitor, opened, record
 from app.core.packing import SHARED_SCOPE, Selection, select
 from app.core.profiles import AgentMatch, Enforcement, MatchKind, PolicyKind, ResolvedPolicy
 from app.core.terms import Alert, Terms, terms_of
+from app.core.values import value
 
 DEFAULT_TTL_SECONDS = 3600  # spec, "Defaults"
 
 FIRST_TIER = "working"  # spec, "Defaults": where a memory without a scope belongs among tiers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Request:
     """What a client asks when it asks for a budget."""
 
@@ -55,7 +56,7 @@ class NameScore:
     score: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Agent:
     """Whom the budget is for."""
 
@@ -79,7 +80,7 @@ class Policy:
     trace: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Complexity:
     """How difficult the task was taken to be."""
 
@@ -116,7 +117,7 @@ class ScopeUse:
     remaining: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Allocation:
     """The answer to a request for a budget."""
 
@@ -143,7 +144,7 @@ class Allocation:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Decision:
     """The answer, and the running state that its loads are booked on."""
 

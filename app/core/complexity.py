@@ -6,6 +6,7 @@ from typing import Literal
 
 from app.core.errors import InvalidRequest
 from app.core.signals import GROUPS, QUERY_TABLE, TOOL_OF, Found, SignalTable
+from app.core.values import value
 
 Kind = Literal["task", "query"]
 TASK_TIERS = ("simple", "medium", "complex", "multi-system")
@@ -27,7 +28,7 @@ LENGTH_POINTS = ((50, 3), (20, 2), (10, 1))  # spec B1: more words than, points
 FLOORS = (0, 2, 5, 8)  # spec B1: the fewest points of each query tier
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Signal:
     """One reason for a verdict."""
 
@@ -51,7 +52,7 @@ class Context:
     requires_retrieval: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Verdict:
     """How hard a text is taken to be."""
 
@@ -59,10 +60,24 @@ class Verdict:
     confidence: float
     """From 0.5, a guess, to 1."""
     source: Literal["detected", "given", "default"]
-    probabilities: Mapping[str, float]
-    """The confidence for the tier; the other tiers share the rest by how near they came."""
+    kind: Kind = "task"
+    nearness: tuple[float, ...] = (0.0,) * 4
+    """How near the text came to each rung of the ladder."""
     signals: tuple[Signal, ...] = ()
     advice: str | None = None
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """The confidence for the tier; the other tiers share the rest by how near they came."""
+        place = rung(self.tier)
+        whole = sum(self.nearness) - self.nearness[place]
+        rest = 1 - self.confidence
+        return {
+            tier_at(other, self.kind): self.confidence
+            if other == place
+            else rest * (near / whole if whole else 1 / 3)
+            for other, near in enumerate(self.nearness)
+        }
 
 
 def rung(tier: str) -> int:
@@ -212,19 +227,12 @@ def _verdict(
     signals: tuple[Signal, ...] = (),
     words: int = 0,
 ) -> Verdict:
-    others = [near for other, near in enumerate(nearness) if other != place]
-    whole = sum(others)
-    shares = [near / whole if whole else 1 / 3 for near in others]
-    shares.insert(place, 0.0)
-    probabilities = {
-        tier_at(other, kind): confidence if other == place else (1 - confidence) * share
-        for other, share in enumerate(shares)
-    }
     return Verdict(
         tier=tier_at(place, kind),
         confidence=confidence,
         source=source,
-        probabilities=probabilities,
+        kind=kind,
+        nearness=nearness,
         signals=signals,
         advice=_advise(place, confidence=confidence, words=words, heard=bool(signals)),
     )

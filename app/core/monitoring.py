@@ -10,6 +10,7 @@ from app.core.alerts import Level, is_reached
 from app.core.errors import AlreadyFinished, BudgetExceeded, Conflict, InvalidRequest
 from app.core.terms import Alert, Bump, Terms, alert_at, used_pct
 from app.core.usage import MAX_TOKENS
+from app.core.values import value
 
 
 class AllocationFinished(Conflict):
@@ -53,7 +54,7 @@ class Report:
         return self.error is None if self.success is None else self.success
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Monitor:
     """All that an allocation has seen so far."""
 

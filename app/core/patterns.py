@@ -9,6 +9,7 @@ from typing import Any, Self
 import re2
 
 from app.core.errors import InvalidPattern
+from app.core.values import value
 
 TIERS_WITH_SIGNALS = ("simple", "complex", "multi-system", "simplicity", "complexity")
 
@@ -38,7 +39,7 @@ class SignalSpec:
     """Written by us: not held to the limits of users' patterns."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Found:
     """A signal that a text has, and its first occurrence."""
 

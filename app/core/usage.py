@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from app.core.statistics import bucket_of, decode, encode, median_and_p95
+from app.core.values import value
 
 PERCENT: Final = 1_000_000
 """Used per cent are kept as integers of a millionth of one per cent, so that sums are exact."""
@@ -27,7 +28,7 @@ FAMILIES = (TOTAL, RUN, *DIMENSIONS)
 """What a cell is about: all runs; agent × complexity × profile; agent × one other dimension."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class UsageEvent:
     """One agent execution as it is booked; tokens are integers, money is nano-USD."""
 
@@ -188,76 +189,94 @@ CellId = tuple[str, int, int, str, str, str]
 
 def measure(event: UsageEvent) -> Cell:
     """The cell of one event."""
-    used, budget, cost = event.used_tokens, event.budget_tokens, event.cost_nano_usd
-    duration = event.duration_seconds
-    cell = Cell(1)
-    if budget is None:
-        cell.unbudgeted = used
-    else:
-        cell.executions = 1
-        cell.budget = budget
-        cell.used = used
-        if used > budget:
-            cell.exceeded = 1
-        elif event.needed_tokens is not None and event.needed_tokens > budget:
-            cell.unmet = 1
-        _rate(cell, used, budget)
-    cell.input = event.input_tokens or 0
-    cell.output = event.output_tokens or 0
-    cell.cached = event.cached_tokens or 0
-    if cost is not None:
-        cell.cost, cell.priced = cost, 1
-    if event.success is False:
-        cell.failed = 1
-    if duration is not None:
-        cell.duration_ms, cell.timed = round(duration * 1000), 1
+    cell = Cell()
+    _count(cell, event)
     return cell
 
 
-def _rate(cell: Cell, used: int, budget: int) -> None:
-    pct = used_pct(used, budget)
+def _count(cell: Cell, event: UsageEvent) -> None:
+    """Count an event in a cell."""
+    used, budget, cost = event.used_tokens, event.budget_tokens, event.cost_nano_usd
+    cell.events += 1
+    if budget is None:
+        cell.unbudgeted += used
+    else:
+        cell.executions += 1
+        cell.budget += budget
+        cell.used += used
+        if used > budget:
+            cell.exceeded += 1
+        elif event.needed_tokens is not None and event.needed_tokens > budget:
+            cell.unmet += 1
+        _rate(cell, used_pct(used, budget))
+    if event.input_tokens is not None:
+        cell.input += event.input_tokens
+    if event.output_tokens is not None:
+        cell.output += event.output_tokens
+    if event.cached_tokens is not None:
+        cell.cached += event.cached_tokens
+    if cost is not None:
+        cell.cost += cost
+        cell.priced += 1
+    if event.success is False:
+        cell.failed += 1
+    if event.duration_seconds is not None:
+        cell.duration_ms += round(event.duration_seconds * 1000)
+        cell.timed += 1
+
+
+def _count_scope(cell: Cell, event: UsageEvent, tokens: int) -> None:
+    """Count one scope of an event: its tokens, and its share of the run's budget."""
+    budget = event.budget_tokens
+    cell.events += 1
+    if event.success is False:
+        cell.failed += 1
+    if budget is None:
+        cell.unbudgeted += tokens
+        return
+    cell.executions += 1
+    cell.budget += budget
+    cell.used += tokens
+    if event.used_tokens > budget:
+        cell.exceeded += 1
+    elif event.needed_tokens is not None and event.needed_tokens > budget:
+        cell.unmet += 1
+    _rate(cell, used_pct(tokens, budget))
+
+
+def _rate(cell: Cell, pct: int | None) -> None:
+    """Count a used per cent, where there is one."""
     if pct is None:
         return
-    cell.rated = 1
-    cell.pct_sum = pct if pct < MAX_SUMMED_PERCENT else MAX_SUMMED_PERCENT
-    cell.pct_min = cell.pct_max = pct
-    cell.sketch[bucket_of(pct)] = 1
-
-
-def _measure_scope(whole: Cell, tokens: int) -> Cell:
-    """The cell of one scope of an event: its tokens, and its share of the run's budget."""
-    cell = Cell(1, whole.executions)
-    cell.failed = whole.failed
-    if not whole.executions:
-        cell.unbudgeted = tokens
-        return cell
-    cell.budget, cell.used = whole.budget, tokens
-    cell.exceeded, cell.unmet = whole.exceeded, whole.unmet
-    _rate(cell, tokens, whole.budget)
-    return cell
+    cell.rated += 1
+    cell.pct_sum += pct if pct < MAX_SUMMED_PERCENT else MAX_SUMMED_PERCENT
+    if cell.pct_min is None or pct < cell.pct_min:
+        cell.pct_min = pct
+    if cell.pct_max is None or pct > cell.pct_max:
+        cell.pct_max = pct
+    bucket = bucket_of(pct)
+    cell.sketch[bucket] = cell.sketch.get(bucket, 0) + 1
 
 
 def fold_hours(events: Iterable[UsageEvent]) -> dict[CellId, Cell]:
     """The cells of UTC hours that events come to, in all families."""
-    parts: defaultdict[CellId, list[Cell]] = defaultdict(list)
+    cells: defaultdict[CellId, Cell] = defaultdict(Cell)
     for event in events:
-        whole = measure(event)
         start = event.at // 3_600_000_000 * 3600
         agent = event.agent
-        parts[TOTAL, HOUR, start, "", "", ""].append(whole)
-        parts[RUN, HOUR, start, agent, event.complexity or "", event.profile or ""].append(whole)
+        _count(cells[TOTAL, HOUR, start, "", "", ""], event)
+        _count(cells[RUN, HOUR, start, agent, event.complexity or "", event.profile or ""], event)
         if event.user is not None:
-            parts["user", HOUR, start, agent, event.user, ""].append(whole)
+            _count(cells["user", HOUR, start, agent, event.user, ""], event)
         if event.project is not None:
-            parts["project", HOUR, start, agent, event.project, ""].append(whole)
+            _count(cells["project", HOUR, start, agent, event.project, ""], event)
         if event.model is not None:
-            parts["model", HOUR, start, agent, event.model, ""].append(whole)
+            _count(cells["model", HOUR, start, agent, event.model, ""], event)
         if event.stage is not None:
-            parts["stage", HOUR, start, agent, event.stage, ""].append(whole)
+            _count(cells["stage", HOUR, start, agent, event.stage, ""], event)
         for scope, tokens in event.scopes.items():
-            part = _measure_scope(whole, tokens)
-            parts["scope", HOUR, start, agent, scope, ""].append(part)
-    return {name: _sum(cells) for name, cells in parts.items()}
+            _count_scope(cells["scope", HOUR, start, agent, scope, ""], event, tokens)
+    return dict(cells)
 
 
 def fold(events: Iterable[UsageEvent]) -> dict[CellId, Cell]:

@@ -1,7 +1,7 @@
 """Give a run its budget, and choose the memories that fit."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from time import perf_counter_ns
 
@@ -13,13 +13,14 @@ from app.core.errors import Unavailable
 from app.core.memory import Candidate
 from app.core.profiles import ResolvedPolicy
 from app.core.signals import SignalTable
+from app.core.values import value
 from app.gateways.tokens import TokenCounter
 from app.store.allocations import New, add_many, encode
 from app.store.database import Store
 from app.store.shelf import PolicyShelf
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Asked:
     """A request for a budget, with the memories that came with it and how to repeat it."""
 

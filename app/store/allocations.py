@@ -14,6 +14,7 @@ from app.core.filters import AllocationFilter
 from app.core.monitor_data import from_data, to_data
 from app.core.monitoring import Monitor
 from app.core.settling import Opened
+from app.core.values import value
 from app.core.windows import micros
 from app.store.agents import register
 from app.store.database import Tx, dumps, in_chunks
@@ -25,7 +26,7 @@ encode = _ANSWER.dump_json
 """An allocation as the JSON that is answered, stored and answered again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class New:
     """A decision to record, and the key under which it may be asked for again."""
 

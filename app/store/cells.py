@@ -6,7 +6,6 @@ merged sketch, so that writers never read before they write.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from operator import itemgetter
 
 from sqlalchemy import ColumnElement, and_, func, select, update
 
@@ -22,8 +21,6 @@ REMEMBERED_CELLS = 200_000
 
 _LEAST = {"pct_min": "min", "pct_max": "max"}
 _CELL_KEY = ("family", "grain", "start", "agent", "key", "key2")
-
-_BY_KEY = itemgetter(slice(7))
 
 CellName = tuple[str, str, str]
 """agent, key, key2: which cell of a family, whatever its time."""
@@ -59,7 +56,7 @@ def add_to_cells(tx: Tx, workspace: str, events: Iterable[UsageEvent]) -> None:
         (workspace, grain, start, agent, family, key, key2, *measures[id(cell)])
         for (family, grain, start, agent, key, key2), cell in cells.items()
     ]
-    rows.sort(key=_BY_KEY)
+    rows.sort()  # by their keys, which differ
     tx.insert_many(usage_cells, rows, tail=_UPSERT[tx.is_sqlite])
     for at in _grown(tx.notes.appended, workspace, cells):
         _compact(tx, workspace, at)

@@ -33,6 +33,8 @@ SQLITE_CHUNK = 500
 WAL_PAGES = 8_000
 """Pages (32 MB) that the write-ahead log holds before they go to their places: a page that many
 commits change is then moved once."""
+SQLITE_ROWS = 64
+"""Rows of one INSERT on SQLite, or half as many, and so on: few texts, each prepared once."""
 PG_ROWS = 128
 """Rows of one INSERT on PostgreSQL: few texts of statements, well below its 65,535 parameters."""
 
@@ -71,7 +73,7 @@ class Tx:
             return []
         names = tuple(column.name for column in table.columns)
         if self.is_sqlite:
-            self._driver().executemany(_insert_sql(table.name, names, 1, "?", tail), rows).close()
+            self._insert_on_sqlite(table.name, names, rows, tail)
             return []
         found: list[tuple[Any, ...]] = []
         suffix = f"{tail} RETURNING {returning}" if returning else tail
@@ -80,6 +82,21 @@ class Tx:
             sql = _insert_sql(table.name, names, len(chunk), "$", suffix)
             found += self.fetch(sql, [value for row in chunk for value in row], returning=returning)
         return found
+
+    def _insert_on_sqlite(
+        self, table: str, names: tuple[str, ...], rows: Sequence[Sequence[Any]], tail: str
+    ) -> None:
+        """Insert some rows a statement: other threads run while SQLite works on all of them."""
+        execute = self._driver().execute
+        first, step = 0, SQLITE_ROWS
+        while first < len(rows):
+            while step > len(rows) - first:
+                step //= 2
+            chunk = rows[first : first + step]
+            execute(
+                _insert_sql(table, names, step, "?", tail), [v for row in chunk for v in row]
+            ).close()
+            first += step
 
     def fetch(
         self, sql: str, values: Sequence[Any], *, returning: str = "all"
@@ -107,7 +124,7 @@ def _insert_sql(table: str, names: tuple[str, ...], count: int, mark: str, tail:
     columns = ", ".join(f'"{name}"' for name in names)
     width = len(names)
     if mark == "?":
-        values = "(" + ", ".join("?" * width) + ")"
+        values = ", ".join(["(" + ", ".join("?" * width) + ")"] * count)
     else:
         values = ", ".join(
             "(" + ", ".join(f"${row * width + i + 1}" for i in range(width)) + ")"

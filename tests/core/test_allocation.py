@@ -65,7 +65,7 @@ policies = st.sampled_from(
 
 
 def verdict(tier: str = "medium") -> Verdict:
-    return Verdict(tier=tier, confidence=0.5, source="default", probabilities={tier: 1.0})
+    return Verdict(tier=tier, confidence=0.5, source="default")
 
 
 def decided(

@@ -1,6 +1,5 @@
 """Say what requests about allocations look like on the wire."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -13,6 +12,7 @@ from app.core.errors import InvalidRequest, NotAvailable
 from app.core.memory import DEFAULT_IMPORTANCE, Candidate
 from app.core.monitoring import Load, Report
 from app.core.terms import Bump
+from app.core.values import value
 
 MAX_CANDIDATES = 10_000
 MAX_LOADS = 10_000
@@ -289,7 +289,7 @@ def require_subject(given: AllocateIn) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class AllocationOut(Allocation):
     """An allocation and how it stands."""
 
