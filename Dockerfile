@@ -29,7 +29,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     MEMBUDGET_HOST=0.0.0.0 \
     MEMBUDGET_PORT=8000 \
-    MEMBUDGET_DATABASE_URL=sqlite:////data/membudget.db \
+    MEMBUDGET_DATABASE_URL=sqlite:////data/membudget.db
 
 USER 10001:10001
 WORKDIR /data

@@ -312,7 +312,6 @@ async def test_what_get_gives_put_takes(client: httpx.AsyncClient) -> None:
         ("/workspaces/ws", {"scoring_weights": {"relevance": 0.4}}, {"scoring_weights"}),
         ("/workspaces/ws", {"workspace_id": "other"}, {"workspace_id"}),
         ("/workspaces/*", BUDGET, {"workspace"}),
-        ("/workspaces/a%00b", BUDGET, {"workspace"}),
         ("/workspaces/default/projects/p", {"demotion": {"threshold": 2}}, {"threshold"}),
         ("/workspaces/default/projects/%0A", {}, {"name"}),
     ],
