@@ -124,7 +124,7 @@ class PolicyBook:
         return replace(
             book,
             assigned={
-                agent: book._of_agent(book.match(agent, fuzzy=False)) for agent in assignments
+                agent: book._of_other_agent(book.match(agent, fuzzy=False)) for agent in assignments
             },
         )
 
@@ -154,7 +154,7 @@ class PolicyBook:
         if max_tokens is not None:
             return self._manual(max_tokens, match), match
         if match is None:
-            return self._without_agent(project), None
+            return _remembered_budget(self, project), None
         overriding = self._overriding(project)
         if overriding is not None:
             return overriding, match
@@ -180,6 +180,9 @@ class PolicyBook:
         assigned = self.assigned.get(_key(match))
         if match.match == "exact" and assigned is not None:
             return assigned
+        return _remembered_agent(self, match)
+
+    def _of_other_agent(self, match: AgentMatch) -> ResolvedPolicy:
         profile, why = self._profile_of(match)
         if profile is None:
             policy = self._without_agent(None)
@@ -332,6 +335,18 @@ class PolicyBook:
             half_life_hours=budget.half_life_hours,
             rounding="floor",
         )
+
+
+@lru_cache(maxsize=1024)
+def _remembered_agent(book: PolicyBook, match: AgentMatch) -> ResolvedPolicy:
+    """The policy of an agent that was not named exactly: the same one for the same name."""
+    return book._of_other_agent(match)
+
+
+@lru_cache(maxsize=1024)
+def _remembered_budget(book: PolicyBook, project: str | None) -> ResolvedPolicy:
+    """The policy of a workspace or a project: the same one for the same name."""
+    return book._without_agent(project)
 
 
 def compile_signals(added: tuple[SignalSpec, ...]) -> SignalTable:

@@ -61,6 +61,10 @@ class GroupCommit:
         self._queues: dict[str, deque[_Waiting]] = {}
         self._ready: deque[str] = deque()
         self._busy: set[str] = set()
+        self._fresh: set[str] = set()
+        """Workspaces with writes that no worker has been told of."""
+        self._waking: asyncio.AbstractEventLoop | None = None
+        """The loop that will tell them."""
         self._changed = threading.Condition()
         self._stopping = False
         self._threads: list[threading.Thread] = []
@@ -83,6 +87,7 @@ class GroupCommit:
         """Commit what waits, then end the workers."""
         with self._changed:
             self._stopping = True
+            self._offer_fresh()
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
@@ -102,10 +107,26 @@ class GroupCommit:
             if queue is None:
                 queue = self._queues[workspace] = deque()
             queue.append(item)
-            if len(queue) == 1 and workspace not in self._busy:
-                self._ready.append(workspace)
-                self._changed.notify()
+            self._fresh.add(workspace)
+            if self._waking is not loop:
+                self._waking = loop
+                loop.call_soon(self._wake)
         return await item.future
+
+    def _wake(self) -> None:
+        """Let workers take what was handed in, once the loop has run all that was ready to run:
+        requests that came together then share a commit."""
+        with self._changed:
+            self._waking = None
+            self._offer_fresh()
+            self._changed.notify(len(self._ready))
+
+    def _offer_fresh(self) -> None:
+        """Put workspaces with new writes in line, unless a worker has them; the lock is held."""
+        for workspace in self._fresh:
+            if workspace not in self._busy and workspace not in self._ready:
+                self._ready.append(workspace)
+        self._fresh.clear()
 
     def _work(self) -> None:
         while True:
@@ -144,10 +165,10 @@ class GroupCommit:
             self.waiting -= weight
             for workspace in taken:
                 self._busy.discard(workspace)
-                if self._queues[workspace]:
-                    self._ready.append(workspace)
-                else:
+                if not self._queues[workspace]:
                     del self._queues[workspace]
+                elif workspace not in self._fresh:
+                    self._ready.append(workspace)
             self._changed.notify_all() if self._stopping else self._changed.notify()
 
     def _run(self, group: list[tuple[str, _Waiting]], *, attempt: int = 1) -> None:
