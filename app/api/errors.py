@@ -1,6 +1,7 @@
 """Answer every error as application/problem+json: the only place that knows status codes."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +51,7 @@ CODES = {
 
 RETRY_AFTER_SECONDS = "1"
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+OUTAGE_LOG_SECONDS = 10
 MAX_ERRORS = 50
 PROBLEM = "application/problem+json"
 MAX_NAME = 100
@@ -86,6 +88,25 @@ def problem(
     )
 
 
+class Outages:
+    """Logs that requests cannot be recorded, once in a while and not for each of them."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+        self._count = 0
+
+    def note(self, code: str) -> None:
+        """One more request that could not be recorded."""
+        self._count += 1
+        if time.monotonic() >= self._next:
+            log.error("not_recorded", code=code, requests=self._count)
+            self._next = time.monotonic() + OUTAGE_LOG_SECONDS
+            self._count = 0
+
+
+OUTAGES = Outages()
+
+
 def status_of(kind: type[errors.DomainError]) -> int:
     """The status code of an error class."""
     return next(STATUS[base] for base in kind.__mro__ if base in STATUS)
@@ -112,7 +133,10 @@ def on_domain_error(request: Request, error: Exception) -> Response:
     """A DomainError as a problem."""
     assert isinstance(error, errors.DomainError)
     status = status_of(type(error))
-    headers = {"Retry-After": RETRY_AFTER_SECONDS} if status in (503, 507) else None
+    headers = None
+    if status in (503, 507):
+        headers = {"Retry-After": RETRY_AFTER_SECONDS}
+        OUTAGES.note(error.code)
     return problem(
         status,
         error.code,

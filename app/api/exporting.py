@@ -38,7 +38,7 @@ def cell(value: Any) -> Any:
     """A value as a CSV cell: numbers as they are, nested data as JSON, no formulas."""
     if value is None or isinstance(value, int | float):
         return value
-    text = value if isinstance(value, str) else to_json(value).decode()
+    text = value if isinstance(value, str) else to_json(value).decode().strip('"')
     return "'" + text if text.startswith(_FORMULA) else text
 
 

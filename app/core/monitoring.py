@@ -138,7 +138,7 @@ def record(monitor: Monitor, loads: Sequence[Load], now: datetime) -> Monitor:
         if loaded > MAX_TOKENS:
             raise InvalidRequest(
                 f"More than {MAX_TOKENS:,} tokens in one run; nothing of this batch was recorded.",
-                errors=[{"loc": ["loads", index, "tokens"], "msg": "is too much in all"}],
+                errors=[{"loc": ["body", "loads", index, "tokens"], "msg": "is too much in all"}],
             )
         after = _alerted(after, loaded, now)
         if monitor.terms.enforcement == "hard" and loaded > after.budget:
@@ -251,7 +251,7 @@ def _refusal(index: int, load: Load, *, room: int) -> BudgetExceeded:
     return BudgetExceeded(
         f"Load {index} has {load.tokens:,} tokens, but only {max(0, room):,} are left: nothing of"
         " this batch was recorded. Load less, or allocate with a higher complexity.",
-        errors=[{"loc": ["loads", index], "msg": "passes the budget, which is enforced"}],
+        errors=[{"loc": ["body", "loads", index], "msg": "passes the budget, which is enforced"}],
         remaining=max(0, room),
     )
 

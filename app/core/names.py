@@ -105,13 +105,13 @@ def match_agent(
     if not requested.strip():
         raise InvalidRequest(
             "agent is empty; leave it out or name one",
-            errors=[{"loc": ["agent"], "msg": "must not be empty"}],
+            errors=[{"loc": ["body", "agent"], "msg": "must not be empty"}],
         )
     for field, text in (("agent", requested), ("agent_type", agent_type or "")):
         if len(text) > MAX_NAME_LENGTH:
             raise InvalidRequest(
                 f"{field} is longer than {MAX_NAME_LENGTH} characters",
-                errors=[{"loc": [field], "msg": f"at most {MAX_NAME_LENGTH} characters"}],
+                errors=[{"loc": ["body", field], "msg": f"at most {MAX_NAME_LENGTH} characters"}],
             )
     return _match(requested, agent_type or None, index, fuzzy)
 

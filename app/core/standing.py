@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
+from app.core.amounts import split_by_weight
 from app.core.memory import scope_in
 from app.core.monitoring import Monitor, status
 
@@ -18,9 +20,19 @@ def describe(answer: Mapping[str, Any], monitor: Monitor, now: datetime) -> dict
         **answer,
         **facts,
         "budget": {**answer["budget"], "tokens": stands.budget_tokens},
-        "scopes": _scopes(answer["scopes"], stands.scopes),
+        "scopes": _scopes(_rooms(answer, stands.budget_tokens), stands.scopes),
         "finished_at": monitor.finished_at,
     }
+
+
+def _rooms(answer: Mapping[str, Any], tokens: int) -> Iterable[Mapping[str, Any]]:
+    """The rooms as they were answered, or in a budget that `auto_bump` has raised since."""
+    rooms: list[Mapping[str, Any]] = answer["scopes"]
+    weights = [Decimal(str(room["weight"])) for room in rooms]
+    if tokens == answer["budget"]["tokens"] or not sum(weights):
+        return rooms
+    shares = split_by_weight(tokens, weights)
+    return [{**room, "tokens": share} for room, share in zip(rooms, shares, strict=True)]
 
 
 def _scopes(rooms: Iterable[Mapping[str, Any]], loaded: Mapping[str, int]) -> list[dict[str, Any]]:

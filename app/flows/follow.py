@@ -26,13 +26,18 @@ async def locate(store: Store, directory: Directory, id_: str) -> str:
 
 
 async def change(
-    store: Store, workspace: str, id_: str, apply: Callable[[Monitor], Monitor], now: datetime
+    store: Store,
+    workspace: str,
+    id_: str,
+    apply: Callable[[Monitor, datetime], Monitor],
+    now: datetime,
 ) -> dict[str, Any]:
     """Change how an allocation stands, and tell how it stands then.
 
     Errors: NotFound, AllocationFinished, AllocationExpired, BudgetExceeded (hard enforcement).
     """
-    held = await store.write(workspace, change_monitors, Change(allocation_id=id_, apply=apply))
+    wanted = Change(allocation_id=id_, apply=lambda monitor: apply(monitor, now))
+    held = await store.write(workspace, change_monitors, wanted)
     return describe(held.answer, held.monitor, now)
 
 

@@ -98,7 +98,7 @@ async def export_allocations(
 
 
 async def delete_allocations(store: Store, wanted: AllocationFilter) -> int:
-    """Delete matching allocations; the usage events that they ended in stay."""
+    """Delete matching allocations that are not open; the usage events that they ended in stay."""
     return await store.write_alone(lambda tx: delete_many(tx, wanted))
 
 

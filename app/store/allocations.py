@@ -262,8 +262,10 @@ def stream_figures(tx: Tx, wanted: AllocationFilter) -> Iterator[Figures]:
 
 
 def delete_many(tx: Tx, wanted: AllocationFilter) -> int:
-    """Delete matching allocations; usage events stay. Answers how many went."""
-    return tx.connection.execute(delete(allocations).where(_matching(wanted))).rowcount
+    """Delete matching allocations but those still open; usage events stay. How many went."""
+    table = allocations.c
+    closed = or_(table.finished_at.is_not(None), table.expires_at <= wanted.now)
+    return tx.connection.execute(delete(allocations).where(_matching(wanted), closed)).rowcount
 
 
 def _matching(wanted: AllocationFilter) -> ColumnElement[bool]:

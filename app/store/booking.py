@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from app.core.errors import DomainError, NotFound
-from app.core.monitoring import Monitor, Report, finish, has_expired
-from app.core.settling import settle
+from app.core.monitoring import Monitor, Report, finish
+from app.core.settling import close_with, settle
 from app.core.usage import UsageEvent
-from app.core.windows import moment
 from app.store.allocations import Held, get_many, save_monitors
 from app.store.database import Tx
 from app.store.usage import append_many, get_event
@@ -61,10 +60,17 @@ def _book_closing(
     if isinstance(prepared, DomainError):
         return prepared
     fresh, twins = prepared
+    monitors: dict[str, Monitor] = {}
+    ends: dict[str, str] = {}
+    for index, event in enumerate(fresh):
+        id_ = event.allocation_id
+        if id_ is not None and held[id_].monitor.finished_at is None:
+            fresh[index], monitors[id_] = close_with(held[id_].opened, held[id_].monitor, event)
+            ends[id_] = event.id
     answer = _booked(fresh, append_many(tx, workspace, [fresh])[0])
     if isinstance(answer, DomainError):
         return answer
-    _close(tx, workspace, held, fresh)
+    save_monitors(tx, workspace, monitors, ends)
     booked = iter(answer)
     return [next(booked) if twin is None else Booked(twin, False) for twin in twins]
 
@@ -89,21 +95,6 @@ def _prepare(
         if twins[-1] is None:
             fresh.append(event)
     return fresh, twins
-
-
-def _close(tx: Tx, workspace: str, held: dict[str, Held], events: Sequence[UsageEvent]) -> None:
-    """Note on allocations which events ended them."""
-    monitors: dict[str, Monitor] = {}
-    ends: dict[str, str] = {}
-    for event in events:
-        id_ = event.allocation_id
-        if id_ is None or held[id_].monitor.finished_at is not None:
-            continue
-        at = moment(event.at)
-        late = held[id_].monitor.late or has_expired(held[id_].monitor, at)
-        monitors[id_] = replace(held[id_].monitor, finished_at=at, late=late, report_digest="")
-        ends[id_] = event.id
-    save_monitors(tx, workspace, monitors, ends)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,8 @@ SYSTEM = "*"
 
 READERS = 8
 PG_WRITERS = 4
+BUSY_SECONDS = 2
+"""How long a statement waits for a SQLite file that another program has locked."""
 SQLITE_CHUNK = 500
 WAL_PAGES = 8_000
 """Pages (32 MB) that the write-ahead log holds before they go to their places: a page that many
@@ -284,7 +286,11 @@ def _sqlite_engine(url: str) -> Engine:
         hide_parameters=True,  # they hold what users wrote
         pool_size=READERS + 1,
         max_overflow=0,
-        connect_args={"check_same_thread": False, "timeout": 10, "cached_statements": 256},
+        connect_args={
+            "check_same_thread": False,
+            "timeout": BUSY_SECONDS,
+            "cached_statements": 256,
+        },
     )
 
     @event.listens_for(engine, "connect")
@@ -294,7 +300,7 @@ def _sqlite_engine(url: str) -> Engine:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
-            "busy_timeout=10000",
+            f"busy_timeout={1000 * BUSY_SECONDS}",
             "temp_store=MEMORY",
             "cache_size=-32000",
             f"wal_autocheckpoint={WAL_PAGES}",
@@ -328,7 +334,7 @@ def _as_unavailable(error: Exception) -> Unavailable | None:
         or (isinstance(origin, sqlite3.OperationalError | psycopg.OperationalError) and not code)
     )
     if gone:
-        return Unavailable("The database is not answering; try again shortly, nothing was lost.")
+        return Unavailable("The database is not answering; nothing was stored, try again shortly.")
     return None
 
 

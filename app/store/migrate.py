@@ -38,6 +38,9 @@ def _run(url: str, act: Callable[[Config], None]) -> None:
             if engine.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SELECT pg_advisory_lock({LOCK})")
                 connection.commit()
+            else:
+                connection.exec_driver_sql("PRAGMA busy_timeout=60000")  # others migrate it now
+                connection.rollback()
             try:
                 config = _config()
                 config.attributes["connection"] = connection

@@ -232,3 +232,12 @@ async def test_deletion_without_a_time_is_refused(
     response = await light_client.delete("/allocations", params=query)
     assert response.status_code == 422
     assert await ids(light_client) == [id_]
+
+
+async def test_deletion_leaves_open_allocations(client: httpx.AsyncClient) -> None:
+    id_ = (await client.post("/allocate", json={"max_tokens": 9})).json()["id"]
+    assert (await client.delete("/allocations?until=2100-01-01T00:00:00Z")).status_code == 204
+
+    assert (await client.post(f"/allocations/{id_}/finish", json={})).status_code == 200
+    assert (await client.delete("/allocations?until=2100-01-01T00:00:00Z")).status_code == 204
+    assert (await client.get(f"/allocations/{id_}")).status_code == 404

@@ -493,3 +493,10 @@ async def test_more_hours_than_a_page_can_hold_are_refused(light_client: httpx.A
 
     assert_problem(answer, 422, "invalid_request")
     assert json.loads(answer.text)["errors"][0]["loc"] == ["query", "since"]
+
+
+async def test_a_window_is_said_one_way(light_client: httpx.AsyncClient) -> None:
+    answer = await light_client.get("/usage/analytics?days=7&since=2020-01-01T00:00:00Z")
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["loc"] == ["query", "days"]

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -456,3 +457,61 @@ async def test_an_event_of_an_unknown_allocation_is_not_found(client: httpx.Asyn
     assert (here.status_code, nowhere.status_code) == (404, 404)
     assert nowhere.json()["errors"][0]["loc"] == ["body", 0, "allocation_id"]
     assert (await client.get("/usage")).json()["items"] == []
+
+
+async def test_a_release_answers_that_the_allocation_has_expired(client: httpx.AsyncClient) -> None:
+    for _ in range(5):
+        id_ = await open_(client, max_tokens=100)
+        answer = (await client.post(f"/allocations/{id_}/release")).json()
+        assert answer["state"] == "expired"
+
+
+async def test_an_event_that_ends_an_allocation_agrees_with_it(client: httpx.AsyncClient) -> None:
+    id_ = await open_(
+        client,
+        agent="aws-expert",
+        complexity="simple",
+        user="eve",
+        project="p",
+        session_id="s",
+        model="gpt-4o",
+    )
+    await load(client, id_, some(2_000))
+    event = {
+        "agent": "aws-expert",
+        "allocation_id": id_,
+        "budget_tokens": 17_500,
+        "used_tokens": 18_000,
+        "scopes": {"global": 5_000, "agent_patterns": 12_000},
+        "timestamp": "2020-01-01T00:00:00Z",
+    }
+    assert (await client.post("/usage", json=event)).json()["accepted"] == 1
+    booked = (await client.get("/usage")).json()["items"][0]
+    status = (await client.get(f"/allocations/{id_}")).json()
+
+    assert (status["state"], status["loaded"], status["exceeded"]) == ("finished", 18_000, True)
+    assert levels(status) == LEVELS == [alert["level"] for alert in booked["alerts"]]
+    assert status["finished_at"] >= status["created_at"]
+    whose = {name: booked[name] for name in ("user", "project", "session_id", "model")}
+    assert whose == {"user": "eve", "project": "p", "session_id": "s", "model": "gpt-4o"}
+    assert (booked["complexity"], booked["profile"]) == ("simple", "specialist-broad")
+    assert (await client.post("/usage", json=event)).json()["duplicates"] == 1
+
+
+async def test_an_event_that_ends_an_expired_allocation_is_late(service: Running) -> None:
+    id_ = await open_(service.client, max_tokens=100, agent="x", ttl_seconds=1)
+    service.set_clock(datetime.now(UTC) + timedelta(minutes=1))
+    event = {"agent": "x", "allocation_id": id_, "budget_tokens": 100, "used_tokens": 7}
+    assert (await service.client.post("/usage", json=event)).status_code == 201
+
+    booked = (await service.client.get("/usage")).json()["items"][0]
+    assert booked["late"]
+
+
+async def test_rooms_grow_with_a_budget_that_was_raised(light_client: httpx.AsyncClient) -> None:
+    await harden(light_client, "raised", 1_000, enforcement="soft", auto_bump=True)
+    id_ = await open_(light_client, agent="raised", complexity="simple")
+    status = await load(light_client, id_, some(600))
+
+    assert status["budget"]["tokens"] == 1_000
+    assert sum(scope["tokens"] for scope in status["scopes"]) == 1_000

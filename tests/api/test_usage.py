@@ -593,3 +593,20 @@ async def test_windows_at_the_edge_of_time_are_answered_or_refused(
     answer = await light_service.client.get(path, params=window)
 
     assert answer.status_code in (200, 422), answer.text
+
+
+async def test_a_csv_of_usage_reads_back_as_it_was(client: httpx.AsyncClient) -> None:
+    event = {"id": "e", "agent": "=x", "budget_tokens": 10, "used_tokens": 5, "task": 'a "b", c'}
+    await client.post("/usage", json=event)
+    text = (await client.get("/usage/export?format=csv")).text
+    [row] = csv.DictReader(io.StringIO(text))
+
+    assert datetime.fromisoformat(row["timestamp"]).tzinfo is not None
+    assert (row["id"], row["task"], row["agent"]) == ("e", 'a "b", c', "'=x")
+
+
+async def test_a_sum_of_floats_is_a_cost(client: httpx.AsyncClient) -> None:
+    event = {"agent": "x", "budget_tokens": 10, "used_tokens": 5, "cost_usd": 0.1 + 0.2}
+    assert (await client.post("/usage", json=event)).status_code == 201
+
+    assert (await client.get("/usage")).json()["items"][0]["cost_usd"] == "0.3"

@@ -29,7 +29,11 @@ def test_few_of_many_workspaces_share_a_tag() -> None:
 
 
 def test_tags_never_change() -> None:
-    assert [tag_of(name) for name in ("default", "legal", "ü")] == ["dc0vv2d8", "gwjwdmsm", "8hfsq4jh"]
+    assert [tag_of(name) for name in ("default", "legal", "ü")] == [
+        "dc0vv2d8",
+        "gwjwdmsm",
+        "8hfsq4jh",
+    ]
 
 
 @given(one=st.integers(0, 32**10 - 1), other=st.integers(0, 32**10 - 1))

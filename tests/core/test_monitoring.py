@@ -107,7 +107,7 @@ def test_a_hard_refusal_names_the_first_load_that_does_not_fit(given: list[Load]
     else:
         with pytest.raises(BudgetExceeded) as refusal:
             record(hard, given, NOW)
-        assert refusal.value.errors[0]["loc"] == ["loads", too_much]
+        assert refusal.value.errors[0]["loc"] == ["body", "loads", too_much]
 
 
 @given(load_lists, load_lists)

@@ -71,7 +71,7 @@ def test_every_alert_that_was_raised_is_in_the_event() -> None:
     event = settle(ALLOCATION, finish(loaded, report, END), report, now=END)
 
     assert [alert["level"] for alert in event.alerts] == ["info", "warning", "critical"]
-    assert {alert["at"] for alert in event.alerts} == {NOW.isoformat()}
+    assert {alert["at"] for alert in event.alerts} == {NOW.isoformat().replace("+00:00", "Z")}
     assert event.exceeded
     assert not event.unmet
     assert event.metadata == {"memories_used": ["m1"]}

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import partial
 
 import pytest
 
@@ -31,14 +30,15 @@ async def opened(store: Store, now: datetime) -> str:
     return ID
 
 
-def loads(*tokens: int, now: datetime) -> Callable[[Monitor], Monitor]:
+def loads(*tokens: int) -> Callable[[Monitor, datetime], Monitor]:
     """A change that notes loads."""
-    return partial(record, loads=[Load(scope="global", tokens=n) for n in tokens], now=now)
+    given = [Load(scope="global", tokens=n) for n in tokens]
+    return lambda monitor, now: record(monitor, given, now)
 
 
 async def test_what_was_noted_is_found_again(store: Store, now: datetime, opened: str) -> None:
     later = now + timedelta(seconds=30)
-    changed = await change(store, "w", opened, loads(15_000, 3_000, now=now), now)
+    changed = await change(store, "w", opened, loads(15_000, 3_000), now)
     found = await look_up(store, "w", opened, later)
 
     assert [alert["level"] for alert in changed["alerts"]] == ["info", "warning"]
@@ -64,9 +64,9 @@ async def test_a_run_is_booked_once(store: Store, now: datetime, opened: str) ->
 async def test_what_ended_takes_no_more(store: Store, now: datetime, opened: str) -> None:
     await finish(store, "w", opened, Report(), now)
     for apply in (
-        loads(1, now=now),
-        partial(extend, ttl_seconds=60, now=now),
-        partial(release, now=now),
+        loads(1),
+        lambda monitor, now: extend(monitor, 60, now),
+        release,
     ):
         with pytest.raises(AllocationFinished):
             await change(store, "w", opened, apply, now)
@@ -79,7 +79,7 @@ async def test_what_belongs_to_another_workspace_is_not_there(
     with pytest.raises(NotFound):
         await look_up(store, "default", opened, now)
     with pytest.raises(NotFound):
-        await change(store, "default", opened, loads(1, now=now), now)
+        await change(store, "default", opened, loads(1), now)
     with pytest.raises(NotFound):
         await finish(store, "default", opened, Report(), now)
 

@@ -1,12 +1,14 @@
 """Ask for budgets, follow them, and look back at them."""
 
 import hashlib
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
 from app.api.dependencies import House, HouseDep
+from app.api.errors import OUTAGES
 from app.api.exporting import export
 from app.api.paging import Cursor, Limit, Page, from_cursor, page
 from app.api.parameters import Agent, Since, Text, Until, Workspace, at
@@ -24,7 +26,7 @@ from app.api.schemas.usage import UsageEventOut, event_out
 from app.core.allocation import Allocation
 from app.core.errors import InvalidRequest
 from app.core.filters import AllocationFilter
-from app.core.monitoring import extend, record, release
+from app.core.monitoring import Monitor, extend, record, release
 from app.flows.allocate import Asked, allocate
 from app.flows.follow import change, finish, locate, look_up
 from app.flows.list_allocations import (
@@ -60,9 +62,10 @@ async def post_allocate(body: AllocateIn, request: Request, house: HouseDep) -> 
     content = await allocate(
         house.store, house.shelf, house.tokens, asked=asked, now=house.now(), new_id=house.new_id
     )
-    return Response(
-        content, status_code=200 if content.startswith(_NO_ID) else 201, media_type=JSON
-    )
+    if content.startswith(_NO_ID):
+        OUTAGES.note("degraded")
+        return Response(content, status_code=200, media_type=JSON)
+    return Response(content, status_code=201, media_type=JSON)
 
 
 _NO_ID = b'{"id":null'
@@ -93,22 +96,24 @@ async def _asked(body: AllocateIn, request: Request, house: House) -> Asked:
 async def post_loads(id: str, body: LoadsIn, house: HouseDep) -> Response:
     """Note tokens that entered the context; answers how the allocation stands."""
     loads = tuple(load.to_core() for load in body.loads)
-    return await _changed(house, id, lambda monitor: record(monitor, loads, house.now()))
+    return await _changed(house, id, lambda monitor, now: record(monitor, loads, now))
 
 
 @router.post("/allocations/{id}/extend", response_model=AllocationOut)
 async def post_extend(id: str, body: ExtendIn, house: HouseDep) -> Response:
     """Give an allocation more time."""
-    return await _changed(house, id, lambda monitor: extend(monitor, body.ttl_seconds, house.now()))
+    return await _changed(house, id, lambda monitor, now: extend(monitor, body.ttl_seconds, now))
 
 
 @router.post("/allocations/{id}/release", response_model=AllocationOut)
 async def post_release(id: str, house: HouseDep) -> Response:
     """Give an allocation up: it counts as expired from now on, and nothing is booked."""
-    return await _changed(house, id, lambda monitor: release(monitor, house.now()))
+    return await _changed(house, id, release)
 
 
-async def _changed(house: House, id_: str, apply: Any) -> Response:
+async def _changed(
+    house: House, id_: str, apply: Callable[[Monitor, datetime], Monitor]
+) -> Response:
     workspace = await locate(house.store, house.directory, id_)
     return answer(await change(house.store, workspace, id_, apply, house.now()))
 

@@ -24,6 +24,7 @@ from app.api.schemas.usage import (
 from app.api.schemas.usage_lines import read_line, write_line
 from app.api.uploads import UPLOAD_DOCS, upload
 from app.core.analytics import Analytics, By, flat
+from app.core.errors import InvalidRequest
 from app.core.filters import UsageFilter
 from app.core.usage import UsageEvent
 from app.core.windows import micros
@@ -142,7 +143,12 @@ async def get_analytics(
 ) -> Response:
     """What agents used over a window: everything, unless `days`, `since` or `until` say less."""
     now = house.now()
-    if days is not None and since is None:
+    if days is not None:
+        if since is not None or until is not None:
+            raise InvalidRequest(
+                "Give `days`, or `since` and `until`, not both.",
+                errors=[{"loc": ["query", "days"], "msg": "goes without since and until"}],
+            )
         since = now - timedelta(days=days)
     question = Question(
         workspace=workspace,

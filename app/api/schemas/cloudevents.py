@@ -2,7 +2,7 @@
 
 import hashlib
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -17,7 +17,7 @@ class CloudEvent(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 
-    specversion: str
+    specversion: Literal["1.0"]
     id: Annotated[str, Field(min_length=1, max_length=2_000)]
     source: Annotated[str, Field(min_length=1, max_length=2_000)]
     type: str

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
@@ -36,8 +36,14 @@ def _bounded(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def _to_nano(usd: Decimal) -> Decimal:
+    """Rounded to the nano-dollars that are booked: sums of floats have no end otherwise."""
+    return usd.quantize(NANO, rounding=ROUND_HALF_EVEN)
+
+
+NANO = Decimal("1e-9")
 EventId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/\x00-\x1f\x7f]+$")]
-Cost = Annotated[Decimal, Field(ge=0, le=100_000, decimal_places=9)]
+Cost = Annotated[Decimal, Field(ge=0, le=100_000), AfterValidator(_to_nano)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_bounded)]
 
 
