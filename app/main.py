@@ -44,7 +44,11 @@ HOT = (("POST", "/allocate"), ("POST", "/usage"))
 
 def create_app(settings: Settings) -> FastAPI:
     """The service as an ASGI application; it opens the database when it starts."""
-    store = Store(settings.database_url, queue_limit=settings.write_queue_limit)
+    store = Store(
+        settings.database_url,
+        queue_limit=settings.write_queue_limit,
+        pooled=settings.database_admin_url is not None,
+    )
     house = House(
         store=store,
         shelf=PolicyShelf(shipped()),

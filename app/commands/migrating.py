@@ -5,7 +5,7 @@ from collections.abc import Callable
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 
-from app.commands.trouble import MISUSED, Trouble, plainly
+from app.commands.trouble import MISUSED, Trouble, plainly, require_folder
 from app.settings import Settings
 from app.store.database import make_engine
 from app.store.migrate import downgrade, upgrade
@@ -18,6 +18,7 @@ def migrate(settings: Settings, *, revision: str, down: bool) -> tuple[str, str]
     """Migrate to a revision; answers the revisions before and after."""
     url = settings.database_admin_url or settings.database_url
     act: Callable[..., None] = downgrade if down else upgrade
+    require_folder(settings.database_url)
     with plainly(), ProcessLock(settings.database_url, url="http://127.0.0.1:0"):
         before = revision_of(url)
         try:

@@ -16,6 +16,9 @@ Kind = Literal["usage", "policy"]
 HEAD = 1 << 20
 PART = 4 << 20
 TRIED_LINES = 50
+COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"PK\x03\x04")
+"""How files of gzip, bzip2, xz, zstd and zip begin."""
+
 BY_SUFFIX: dict[str, Kind] = {
     ".jsonl": "usage",
     ".ndjson": "usage",
@@ -36,13 +39,18 @@ class Part:
 
 
 class Source:
-    """A file of which the beginning can be looked at before it is read."""
+    """A file of which the beginning can be looked at before it is read.
+
+    Errors: Trouble if it is compressed.
+    """
 
     def __init__(self, file: IO[bytes], *, name: str, size: int | None) -> None:
         self.name = name
         self.size = size
         self._file = file
         self._head = file.read(HEAD)
+        if self._head.startswith(COMPRESSED):
+            raise Trouble(f"{name} is compressed: unpack it (gunzip for .gz), then import that.")
 
     @property
     def kind(self) -> Kind:

@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
 
-from app.commands.trouble import MISUSED, Say, Trouble, plainly
+from app.commands.trouble import MISUSED, Say, Trouble, plainly, require_folder
 from app.main import create_app
 from app.settings import Settings
 from app.store.database import Store
@@ -26,6 +26,19 @@ GC_THRESHOLDS = (20_000, 20, 50)
 
 DATABASE_PATIENCE = 30.0
 DATABASE_PAUSE = 3.0
+
+REFUSALS = ("3D000", "28000", "28P01", "42501")
+"""SQLSTATEs that waiting does not mend: no such database, user or password, or no right to it."""
+
+REFUSAL_TEXTS = (
+    "does not exist",
+    "authentication failed",
+    "no password supplied",
+    "not permitted to log in",
+    "no pg_hba.conf entry",
+    "permission denied for database",
+)
+"""The same in words: libpq keeps the SQLSTATE of a refused connection to itself."""
 
 
 class Server(uvicorn.Server):
@@ -134,7 +147,11 @@ def own_url(settings: Settings) -> str:
 
 
 def wait_for_database(settings: Settings, *, warn: Say) -> None:
-    """Return once PostgreSQL answers; it may start at the same time as we do."""
+    """Return once PostgreSQL answers; it may start at the same time as we do.
+
+    Errors: Trouble if it does not, or if waiting cannot help.
+    """
+    require_folder(settings.database_url)
     if settings.database_url.startswith("sqlite"):
         return
     store = Store(settings.database_admin_url or settings.database_url)
@@ -146,9 +163,21 @@ def wait_for_database(settings: Settings, *, warn: Say) -> None:
                 return
             except DBAPIError as error:
                 reason = " ".join(str(error.orig).split())
+                if is_refusal(error, reason):
+                    raise Trouble(
+                        f"PostgreSQL refuses: {reason}. Create the database and the user, or "
+                        "change MEMBUDGET_DATABASE_URL (MEMBUDGET_DATABASE_ADMIN_URL)."
+                    ) from error
                 if time.monotonic() + DATABASE_PAUSE > give_up:
                     raise Trouble(f"PostgreSQL does not answer: {reason}") from error
                 warn(f"Waiting for PostgreSQL: {reason}")
                 time.sleep(DATABASE_PAUSE)
     finally:
         store.engine.dispose()
+
+
+def is_refusal(error: DBAPIError, reason: str) -> bool:
+    """Whether PostgreSQL answers, and will give the same answer again."""
+    if getattr(error.orig, "sqlstate", None) in REFUSALS:
+        return True
+    return any(text in reason for text in REFUSAL_TEXTS)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
@@ -35,8 +36,8 @@ def read_settings(**given: object) -> Settings:
         address = make_url(settings.database_url)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        name = "_".join(str(part) for part in first["loc"][:1]).upper()
-        raise Trouble(f"MEMBUDGET_{name}: {first['msg']}", code=MISUSED) from error
+        name = "".join(f"MEMBUDGET_{part}: ".upper() for part in first["loc"][:1])
+        raise Trouble(f"{name}{_explain(first)}", code=MISUSED) from error
     except (ArgumentError, ValueError) as error:
         raise _strange_database() from error
     if address.get_backend_name() not in ("sqlite", "postgresql"):
@@ -50,6 +51,16 @@ def sqlite_file(database_url: str) -> Path | None:
     if address.get_backend_name() != "sqlite" or address.database in (None, "", ":memory:"):
         return None
     return Path(str(address.database))
+
+
+def require_folder(database_url: str) -> None:
+    """Refuse a SQLite database whose folder is absent. Errors: Trouble."""
+    path = sqlite_file(database_url)
+    if path is not None and not path.parent.is_dir():
+        raise Trouble(
+            f"There is no folder {path.parent} for the database: make it, or name another "
+            "with --database-url or MEMBUDGET_DATABASE_URL."
+        )
 
 
 @contextmanager
@@ -72,6 +83,16 @@ def plainly() -> Iterator[None]:
         raise  # whoever reads our output has had enough
     except OSError as error:
         raise Trouble(f"{error.strerror or error}: {error.filename or 'the system'}") from error
+
+
+def _explain(fault: ErrorDetails) -> str:
+    """What a setting must be."""
+    given = fault.get("ctx", {})
+    if fault["type"] == "value_error":
+        return str(given["error"])
+    if fault["type"] == "too_short":
+        return f"must have at least {given['min_length']} characters"
+    return fault["msg"]
 
 
 def _strange_database() -> Trouble:

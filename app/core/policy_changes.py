@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.core.policy_checks import check_document, check_merged, raise_faults
+from app.core.policy_checks import check_document, check_merged, check_references, raise_faults
 from app.core.policy_documents import (
     DEFAULT_WORKSPACE,
     ENTRY_SECTIONS,
@@ -29,6 +29,9 @@ class Planned:
 
     workspace: str
     before: Document
+    """The workspace's own document before the edit."""
+    held: Document
+    """Everything that held before the edit."""
     document: Document
     """The workspace's own document after the edit."""
     changed: tuple[str, ...]
@@ -60,6 +63,7 @@ def plan_changes(
             Planned(
                 workspace=workspace,
                 before=before,
+                held=held,
                 document=after,
                 changed=tell_changes(held, holds),
             )
@@ -89,16 +93,17 @@ def restore(document: Document) -> Edit:
     return lambda own, below: document
 
 
-def merge(document: Document) -> Edit:
-    """Lay a document over what the workspace states."""
-    return lambda own, below: overlay(own, document)
+def merge(document: Document, workspace: str) -> Edit:
+    """Lay a document over what the workspace states, unless all of it holds already."""
+    return lambda own, below: _if_new(own, overlay(own, document), workspace, below)
 
 
 def replace(document: Document, workspace: str, *, kept: Sequence[str]) -> Edit:
     """Put a document in the place of what the workspace states, but for the sections kept.
 
     Entries that a lower layer states in a section of the document go away too; where the default
-    profile is among them, the smallest one of the document takes its place.
+    profile is among them, the smallest one of the document takes its place. Where all of that
+    holds already, nothing changes.
     """
 
     def edit(own: Document, below: Sequence[Layer]) -> Document:
@@ -113,7 +118,7 @@ def replace(document: Document, workspace: str, *, kept: Sequence[str]) -> Edit:
             bases = {name: entry["base_budget"] for name, entry in document["profiles"].items()}
             buried["default_profile"] = min(bases, key=bases.__getitem__, default=None)
         rest = {key: value for key, value in own.items() if key in kept and key not in document}
-        return overlay(overlay(rest, document), buried)
+        return _if_new(own, overlay(overlay(rest, document), buried), workspace, below)
 
     return edit
 
@@ -126,10 +131,30 @@ def tell_changes(before: Document, after: Document) -> tuple[str, ...]:
         if key in ENTRY_SECTIONS:
             one, other = old or {}, new or {}
             names = dict.fromkeys((*one, *other))
-            changed += [f"{key}.{name}" for name in names if one.get(name) != other.get(name)]
+            changed += [
+                f"{key}.{name}" for name in names if not _is_same(one.get(name), other.get(name))
+            ]
         elif old != new:
             changed.append(key)
     return tuple(changed)
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two entries say the same; scopes count in their order."""
+    return one == other and _scopes(one) == _scopes(other)
+
+
+def _scopes(entry: Any) -> list[str]:
+    return list(entry.get("scope_weights") or ()) if isinstance(entry, Mapping) else []
+
+
+def _if_new(own: Document, after: Document, workspace: str, below: Sequence[Layer]) -> Document:
+    """`after` if anything else would hold then, else `own`."""
+    held, holds = (
+        merge_layers((*below, Layer(workspace=workspace, document=document)), workspace)
+        for document in (own, after)
+    )
+    return after if tell_changes(held, holds) else own
 
 
 def _check(
@@ -140,6 +165,13 @@ def _check(
     count = len(faults.found)
     check_document(faults, after, workspace)
     if len(faults.found) > count:
+        dangling = Faults()
+        check_references(dangling, after, held)
+        faults.found += [
+            fault
+            for fault in dangling.found
+            if _stated(before, fault["loc"]) != _stated(after, fault["loc"])
+        ]
         return held, held
     holds = merge_layers((*below, Layer(workspace=workspace, document=after)), workspace)
     old, new = Faults(), Faults()

@@ -81,20 +81,13 @@ def check_document(faults: Faults, document: Any, workspace: str) -> None:
 
 def check_merged(faults: Faults, merged: Document, workspace: str) -> None:
     """Check what the layers say together: names that point somewhere, numbers that must fit."""
+    check_references(faults, merged, {})
     profiles = merged.get("profiles", {})
-    _check_known(faults, ("default_profile",), merged.get("default_profile"), profiles)
-    for agent, entry in merged.get("agent_assignments", {}).items():
-        loc = ("agent_assignments", agent)
-        profile = entry if isinstance(entry, str) else entry["profile"]
-        if _check_known(faults, loc, profile, profiles) and not isinstance(entry, str):
-            _check_override(faults, loc, entry, profiles[profile])
-    for user, entry in merged.get("users", {}).items():
-        profile = entry.get("profile")
-        if profile is None or _check_known(faults, ("users", user), profile, profiles):
-            _check_override(faults, ("users", user), entry, profiles.get(profile, {}))
-    for alias, agent in merged.get("aliases", {}).items():
-        if agent not in merged.get("agent_assignments", {}):
-            faults.add(("aliases", alias), "must name an assigned agent, written `type/name`")
+    for section in ("agent_assignments", "users"):
+        for name, entry in merged.get(section, {}).items():
+            profile = entry if isinstance(entry, str) else entry.get("profile")
+            if not isinstance(entry, str) and (profile is None or profile in profiles):
+                _check_override(faults, (section, name), entry, profiles.get(profile, {}))
     thresholds = merged.get("alert_thresholds", {})
     _check_order(faults, ("alert_thresholds",), thresholds)
     for name, entry in profiles.items():
@@ -110,6 +103,31 @@ def check_merged(faults: Faults, merged: Document, workspace: str) -> None:
         _check_sums(faults, (workspace,), budget)
         for project, entry in merged.get("projects", {}).items():
             _check_sums(faults, (f"{workspace}/{project}",), overlay_fields(budget, entry))
+
+
+def check_references(faults: Faults, document: Document, held: Document) -> None:
+    """Check that names point at what the document states, be it at fault itself, or at what held.
+
+    The document may be at fault anywhere: what is no name at all is noted by other checks.
+    """
+    profiles = {**_entries(held, "profiles"), **_entries(document, "profiles")}
+    agents = {**_entries(held, "agent_assignments"), **_entries(document, "agent_assignments")}
+    wanted: list[tuple[Loc, Any]] = [(("default_profile",), document.get("default_profile"))]
+    for section in ("agent_assignments", "users"):
+        for name, entry in _entries(document, section).items():
+            profile = entry.get("profile") if isinstance(entry, Mapping) else entry
+            wanted.append(((section, name), profile))
+    for loc, profile in wanted:
+        if isinstance(profile, str) and profiles.get(profile) is None:
+            faults.add(loc, "must name a profile that exists; there are " + _listed(profiles))
+    for alias, agent in _entries(document, "aliases").items():
+        if isinstance(agent, str) and agents.get(agent) is None:
+            faults.add(("aliases", alias), "must name an assigned agent, written `type/name`")
+
+
+def _entries(document: Document, section: str) -> Mapping[str, Any]:
+    entries = document.get(section)
+    return entries if isinstance(entries, Mapping) else {}
 
 
 def _check_entry(faults: Faults, section: str, name: str, entry: Any, workspace: str) -> None:
@@ -155,15 +173,9 @@ def _check_values(faults: Faults, document: Document) -> None:
         check_signals(faults, ("signals",), document["signals"])
 
 
-def _check_known(faults: Faults, loc: Loc, profile: Any, profiles: Mapping[str, Any]) -> bool:
-    if profile in profiles:
-        return True
-    return faults.add(loc, "must name a profile that exists; there are " + _listed(profiles))
-
-
 def _listed(names: Mapping[str, Any]) -> str:
-    shown = list(names)[:10]
-    return ", ".join(shown) + (", …" if len(names) > len(shown) else "") if shown else "none"
+    there = [name for name, entry in names.items() if entry is not None]
+    return ", ".join(there[:10]) + (", …" if len(there) > 10 else "") if there else "none"
 
 
 def _check_override(faults: Faults, loc: Loc, entry: Document, profile: Document) -> None:

@@ -11,7 +11,7 @@ from anyio import to_thread
 
 from app.core.errors import InvalidRequest
 from app.core.policy_changes import Edit, merge, replace
-from app.core.policy_checks import check_document, raise_faults
+from app.core.policy_checks import check_document, check_references, raise_faults
 from app.core.policy_documents import DEFAULT_WORKSPACE, KEYS
 from app.core.policy_faults import Faults
 from app.core.windows import micros
@@ -62,7 +62,7 @@ async def import_policy(
     now: datetime,
 ) -> Imported:
     """Put a file in force, whole or not at all. Errors: InvalidPolicy names every bad field."""
-    file = await to_thread.run_sync(read_checked, content, workspace)
+    file = await to_thread.run_sync(read_checked, shelf, content, workspace, replaces)
     edits = _edits(file, replaces)
 
     if dry_run:
@@ -86,7 +86,7 @@ async def follow(store: Store, shelf: PolicyShelf, files: Sequence[Path], *, now
     """Take over what other replicas changed, and watched files that say something new.
 
     A file is applied when its hash differs from the one last applied, by whichever replica. One
-    that is refused leaves the policy before it in force; one that vanishes changes nothing.
+    that is refused or missing leaves the policy before it in force, and `file_errors` names it.
     """
     moved = await shelf.refresh(store)
     for path in files:
@@ -100,7 +100,7 @@ async def _follow_file(
     try:
         content = await to_thread.run_sync(_read, path)
     except FileNotFoundError:
-        shelf.file_errors.pop(key, None)
+        _refuse(shelf, path, "", "does not exist; the policy before it stays in force")
         return
     except OSError as error:
         _refuse(shelf, path, "", f"cannot be read: {error.strerror or type(error).__name__}")
@@ -124,7 +124,7 @@ async def _apply(
     key = str(path)
     if await store.read(lambda tx: policies.file_hash(tx, key)) == digest:
         return
-    file = await to_thread.run_sync(read_checked, content, DEFAULT_WORKSPACE)
+    file = await to_thread.run_sync(read_checked, shelf, content, DEFAULT_WORKSPACE, False)
     edits = _edits(file, replaces=False)
     at = micros(now)
 
@@ -142,19 +142,28 @@ async def _apply(
     log.info("policy_file_applied", file=path.name, versions=versions)
 
 
-def read_checked(content: bytes, workspace: str) -> PolicyFile:
-    """A file whose documents are good, each for itself. Errors: InvalidPolicy, NotAvailable."""
+def read_checked(shelf: PolicyShelf, content: bytes, workspace: str, replaces: bool) -> PolicyFile:
+    """A file whose documents are good, each for itself. Errors: InvalidPolicy, NotAvailable.
+
+    Names that point nowhere are told beside other faults; else they are left to the change.
+    """
     file = read_policy(content, workspace)
     faults = Faults()
     for name, document in file.documents.items():
         check_document(faults, document, name)
+    if faults.found:
+        for name, document in file.documents.items():
+            held = shelf.book(name).document
+            if replaces:
+                held = {key: entry for key, entry in held.items() if key not in document}
+            check_references(faults, document, held)
     raise_faults(faults)
     return file
 
 
 def _edits(file: PolicyFile, replaces: bool) -> dict[str, Edit]:
     if not replaces:
-        return {name: merge(document) for name, document in file.documents.items()}
+        return {name: merge(document, name) for name, document in file.documents.items()}
     kept = [key for key in KEYS if key not in SPEAKS_OF[file.format]]
     return {name: replace(document, name, kept=kept) for name, document in file.documents.items()}
 

@@ -109,13 +109,12 @@ async def put_entry(
     Errors: InvalidPolicy names every bad field, and nothing changes.
     """
     require_names(entry)
-    await shelf.refresh(store)
-    is_new = not has_entry(shelf.book(entry.workspace).document, entry)
     if entry.section == "agent_assignments" and isinstance(value.get("profile"), str):
         value = value["profile"] if len(value) == 1 else value
 
-    await _change(store, shelf, entry.workspace, put(entry.section, entry.name, value), "http", now)
-    return is_new
+    edit = put(entry.section, entry.name, value)
+    changed = await _change(store, shelf, entry.workspace, edit, "http", now)
+    return not has_entry(changed.held, entry)
 
 
 async def delete_entry(store: Store, shelf: PolicyShelf, entry: Entry, *, now: datetime) -> None:

@@ -36,7 +36,8 @@ WAL_PAGES = 8_000
 """Pages (32 MB) that the write-ahead log holds before they go to their places: a page that many
 commits change is then moved once."""
 SQLITE_ROWS = 64
-"""Rows of one INSERT on SQLite, or half as many, and so on: few texts, each prepared once."""
+"""Rows of one INSERT on SQLite."""
+SMALL_INSERT = 16
 PG_ROWS = 128
 """Rows of one INSERT on PostgreSQL: few texts of statements, well below its 65,535 parameters."""
 
@@ -61,6 +62,8 @@ class Tx:
     connection: Connection
     is_sqlite: bool
     notes: Notes
+    prepares: bool = False
+    """Whether PostgreSQL may keep plans of our statements on its connections."""
     on_commit: list[Callable[[], None]] = field(default_factory=list)
     """What to note once the transaction is committed."""
 
@@ -74,41 +77,35 @@ class Tx:
         if not rows:
             return []
         names = tuple(column.name for column in table.columns)
-        if self.is_sqlite:
-            self._insert_on_sqlite(table.name, names, rows, tail)
-            return []
+        mark, most = ("?", SQLITE_ROWS) if self.is_sqlite else ("$", PG_ROWS)
+        suffix = f"{tail} RETURNING {returning}" if returning and not self.is_sqlite else tail
         found: list[tuple[Any, ...]] = []
-        suffix = f"{tail} RETURNING {returning}" if returning else tail
-        for first in range(0, len(rows), PG_ROWS):
-            chunk = rows[first : first + PG_ROWS]
-            sql = _insert_sql(table.name, names, len(chunk), "$", suffix)
-            found += self.fetch(sql, [value for row in chunk for value in row], returning=returning)
+        first = 0
+        for count in shares_of(len(rows), most):
+            chunk = rows[first : first + count]
+            first += count
+            sql = _insert_sql(table.name, names, count, mark, suffix)
+            values = [value for row in chunk for value in row]
+            found += self.fetch(sql, values, returning=returning, prepare=self.prepares)
         return found
 
-    def _insert_on_sqlite(
-        self, table: str, names: tuple[str, ...], rows: Sequence[Sequence[Any]], tail: str
-    ) -> None:
-        """Insert some rows a statement: other threads run while SQLite works on all of them."""
-        execute = self._driver().execute
-        first, step = 0, SQLITE_ROWS
-        while first < len(rows):
-            while step > len(rows) - first:
-                step //= 2
-            chunk = rows[first : first + step]
-            execute(
-                _insert_sql(table, names, step, "?", tail), [v for row in chunk for v in row]
-            ).close()
-            first += step
-
     def fetch(
-        self, sql: str, values: Sequence[Any], *, returning: str = "all"
+        self,
+        sql: str,
+        values: Sequence[Any],
+        *,
+        returning: str = "all",
+        prepare: bool = False,
     ) -> list[tuple[Any, ...]]:
-        """Rows of a statement in the driver's own words (`?` on SQLite, `$1` on PostgreSQL)."""
+        """Rows of a statement in the driver's own words (`?` on SQLite, `$1` on PostgreSQL).
+
+        `prepare`: PostgreSQL plans it once a connection; for statements that come again.
+        """
         if self.is_sqlite:
             rows: list[tuple[Any, ...]] = self._driver().execute(sql, values).fetchall()
             return rows
         with psycopg.RawCursor(self._driver(), row_factory=tuple_row) as cursor:
-            cursor.execute(sql, values)
+            cursor.execute(sql, values, prepare=prepare)
             return cursor.fetchall() if returning else []
 
     def marks(self, count: int, *, first: int = 1) -> str:
@@ -119,6 +116,18 @@ class Tx:
 
     def _driver(self) -> Any:
         return self.connection.connection.driver_connection
+
+
+def shares_of(total: int, most: int) -> Iterator[int]:
+    """Cut a number of rows into few sizes, so that few statements serve: `most`, its halves down
+    to 16, and what is left."""
+    size = most
+    while total:
+        while size > total and size > SMALL_INSERT:
+            size //= 2
+        size = min(size, total)
+        yield size
+        total -= size
 
 
 @lru_cache(maxsize=512)
@@ -138,14 +147,16 @@ def _insert_sql(table: str, names: tuple[str, ...], count: int, mark: str, tail:
 class Store:
     """A database and the two ways into it: `read` and `write`.
 
-    Work is synchronous and runs in threads; a write is acknowledged after its commit.
+    Work is synchronous and runs in threads; a write is acknowledged after its commit. `pooled`: a
+    pooler stands before the database and hands out its connections by the transaction.
     """
 
-    def __init__(self, url: str, *, queue_limit: int = 50_000) -> None:
+    def __init__(self, url: str, *, queue_limit: int = 50_000, pooled: bool = False) -> None:
         self.url = url
         self.engine = make_engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self._notes = Notes()
+        self._prepares = not self.is_sqlite and not pooled
         self._writing: dict[int, Connection] = {}
         """The connection that each of the writer's threads keeps."""
         self._readers = anyio.CapacityLimiter(READERS)
@@ -220,7 +231,7 @@ class Store:
             else:
                 connection.exec_driver_sql("BEGIN")
             try:
-                return work(Tx(connection, self.is_sqlite, self._notes))
+                return work(Tx(connection, self.is_sqlite, self._notes, self._prepares))
             finally:
                 connection.rollback()
 
@@ -240,7 +251,7 @@ class Store:
                 raise
 
     def _write_on(self, connection: Connection, work: Callable[[Tx], R]) -> R:
-        tx = Tx(connection, self.is_sqlite, self._notes)
+        tx = Tx(connection, self.is_sqlite, self._notes, self._prepares)
         driver = connection.connection.driver_connection
         assert driver is not None
         if self.is_sqlite:

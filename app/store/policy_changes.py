@@ -18,6 +18,8 @@ class Changed:
     """In force now; the one before if the document says the same."""
     is_new: bool
     """Whether a version was added."""
+    held: Document
+    """Everything that held in the workspace when the change began."""
     changed: tuple[str, ...]
 
 
@@ -66,4 +68,10 @@ def _planned(
 
 
 def _changed(plan: Planned, version: int, *, is_new: bool) -> Changed:
-    return Changed(workspace=plan.workspace, version=version, is_new=is_new, changed=plan.changed)
+    return Changed(
+        workspace=plan.workspace,
+        version=version,
+        is_new=is_new,
+        held=plan.held,
+        changed=plan.changed,
+    )

@@ -23,6 +23,7 @@ PROFILE = {
     "max_budget": 4_000,
     "scope_weights": {"global": 0.25, "own": 0.75},
 }
+MISSING = "does not exist; the policy before it stays in force"
 BUDGET = {
     "max_total_tokens": 1_000,
     "tier_allocation": {
@@ -328,6 +329,54 @@ async def test_every_bad_field_is_named_and_nothing_changes(
     assert (await light_client.get("/config/versions")).json()["items"] == []
 
 
+@pytest.mark.parametrize("replace", [False, True])
+async def test_names_that_point_nowhere_are_told_beside_other_faults(
+    light_client: httpx.AsyncClient, replace: bool
+) -> None:
+    uneven = {**PROFILE, "scope_weights": {"global": 0.4, "own": 0.5}}
+    refused = await load(
+        light_client,
+        {
+            "profiles": {"mine": uneven},
+            "agent_assignments": {"x/y": "nope", "x/z": "mine", "x/w": 5},
+            "users": {"ann": {"profile": "gone"}, "bob": ["mine"]},
+            "aliases": {"why": "x/none", "zed": "x/z"},
+            "default_profile": "none",
+        },
+        replace=replace,
+    )
+    assert refused.status_code == 422
+    named = {".".join(map(str, fault["loc"])) for fault in refused.json()["errors"]}
+    assert named == {
+        "profiles.mine.scope_weights",
+        "agent_assignments.x/y",
+        "agent_assignments.x/w",
+        "users.ann",
+        "users.bob",
+        "aliases.why",
+        "default_profile",
+    }
+    assert await version_of(light_client) == 0
+
+
+async def test_of_a_user_both_the_unknown_profile_and_a_bad_field_are_told(
+    light_client: httpx.AsyncClient,
+) -> None:
+    refused = await light_client.put("/users/ann", json={"profile": "gone", "base_budget": -1})
+    named = [fault["loc"] for fault in refused.json()["errors"]]
+    assert sorted(named) == [["users", "ann"], ["users", "ann", "base_budget"]]
+
+
+async def test_of_many_who_make_an_entry_one_is_told_that_it_is_new(
+    client: httpx.AsyncClient,
+) -> None:
+    for path in ("/profiles/mine", "/users/ann"):
+        answers = await asyncio.gather(
+            *(client.put(path, json={**PROFILE, "base_budget": n + 1}) for n in range(8))
+        )
+        assert sorted(answer.status_code for answer in answers) == [200] * 7 + [201]
+
+
 @pytest.mark.parametrize("raw", [b'{"base_budget": NaN}', b"[]", b"1e999", b"", b"{", b'"\\ud800"'])
 @pytest.mark.parametrize("path", ["/profiles/x", "/workspaces/ws", "/agents/a/b"])
 async def test_bodies_that_are_no_objects_are_refused(
@@ -486,8 +535,15 @@ async def test_export_and_import_is_a_fixed_point(
     await load(light_client, {"signals": [signal], "default_profile": "mine"})
     exported = (await light_client.get("/config/export", params={"format": format})).content
 
-    told = (await load(light_client, exported)).json()
-    assert told["changed"] == {}
+    before = [(await light_client.get(path)).json() for path in ("/workspaces", "/config")]
+    for replace in (False, True):
+        told = (await load(light_client, exported, replace=replace)).json()
+        assert told["changed"] == {}
+        assert told["versions"] == {
+            name: await version_of(light_client, name) for name in told["versions"]
+        }
+    after = [(await light_client.get(path)).json() for path in ("/workspaces", "/config")]
+    assert after == before, "an import of what holds made a version"
     again = (await light_client.get("/config/export", params={"format": format})).content
     assert again == exported
     async with running(f"sqlite:///{tmp_path / 'other.db'}") as other:
@@ -641,8 +697,13 @@ async def test_watched_files_are_applied_when_they_say_something_new(
         assert (await client.get("/readyz")).json()["checks"]["policy"] == "ok"
 
         path.unlink()
-        await asyncio.sleep(0.2)
-        assert (await client.get("/readyz")).json()["checks"]["policy"] == "ok"
+
+        async def missed() -> bool:
+            policy = (await client.get("/readyz")).json()["checks"]["policy"]
+            return bool(policy == f"{path.name}: {MISSING}")
+
+        await eventually(missed)
+        assert (await client.get("/readyz")).status_code == 200
         assert await applied()
 
 
@@ -657,7 +718,14 @@ async def test_the_service_starts_with_a_broken_policy_file(
         said = (await service.client.get("/readyz")).json()["checks"]["policy"]
         assert "folder.yaml: cannot be read" in said
         assert "broken.yaml: aliases" in said
-        assert "missing" not in said
+        assert f"missing.yaml: {MISSING}" in said
+        broken.unlink()
+
+        async def missed() -> bool:
+            policy = (await service.client.get("/readyz")).json()["checks"]["policy"]
+            return f"broken.yaml: {MISSING}" in policy
+
+        await eventually(missed)
         assert await tokens(service.client, agent="dbt-expert", complexity="medium") == 20_000
 
 

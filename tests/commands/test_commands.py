@@ -1,5 +1,6 @@
 """Commands do what they say: serve and stop, carry in and out, and refuse in one line."""
 
+import gzip
 import io
 import json
 import os
@@ -11,6 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 from rich.console import Console
+from sqlalchemy import make_url
+from sqlalchemy.exc import OperationalError
 from typer.main import get_command
 
 from app.__main__ import cli
@@ -230,6 +233,16 @@ async def test_a_dry_run_needs_no_database(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["log.jsonl"]
 
 
+@pytest.mark.parametrize("name", ["log.jsonl.gz", "log.jsonl"])
+async def test_a_compressed_log_is_said_to_be_so(
+    sqlite_url: str, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(line(1).encode()))
+    with pytest.raises(Trouble, match=rf"{name} is compressed: unpack it"):
+        await carry_in(sqlite_url, path, how=wanted())
+
+
 async def test_a_log_is_not_replaced(sqlite_url: str, tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     log.write_text(line(1))
@@ -294,6 +307,55 @@ def test_a_setting_that_cannot_be_read_is_one_line() -> None:
     assert ended.returncode == MISUSED
     assert ended.stderr.startswith("membudget-server: MEMBUDGET_TIMEZONE: ")
     assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"auth": "on"}, "MEMBUDGET_AUTH=on needs a key: set MEMBUDGET_ADMIN_KEY"),
+        ({"admin_key": "short"}, "MEMBUDGET_ADMIN_KEY: must have at least 16 characters"),
+    ],
+)
+def test_a_key_that_is_missing_or_short_is_said(settings: dict[str, str], said: str) -> None:
+    with pytest.raises(Trouble) as caught:
+        read_settings(**settings)
+    assert (str(caught.value), caught.value.code) == (said, MISUSED)
+
+
+@pytest.mark.parametrize("words", [("serve", "--port", "0"), ("migrate",), ("export", "config")])
+def test_a_folder_that_is_not_there_is_said(words: tuple[str, ...], tmp_path: Path) -> None:
+    folder = tmp_path / "absent"
+    ended = run(*words, database_url=f"sqlite:///{folder}/x.db")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"membudget-server: There is no folder {folder} for the data")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_postgresql_without_the_database_is_not_waited_for(postgresql_url: str) -> None:
+    said: list[str] = []
+    absent = make_url(postgresql_url).set(database="membudget_absent")
+    settings = read_settings(database_url=absent.render_as_string(hide_password=False))
+
+    with pytest.raises(Trouble, match=r'_absent" does not exist.*MEMBUDGET_DATABASE_URL'):
+        serving.wait_for_database(settings, warn=said.append)
+
+    assert said == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "refuses"),
+    [
+        ('FATAL: role "x" does not exist', True),
+        ('FATAL: password authentication failed for user "x"', True),
+        ("fe_sendauth: no password supplied", True),
+        ("FATAL: the database system is starting up", False),
+        ("FATAL: sorry, too many clients already", False),
+        ("Connection refused", False),
+    ],
+)
+def test_only_what_waiting_cannot_mend_is_a_refusal(reason: str, refuses: bool) -> None:
+    error = OperationalError("", {}, Exception(reason))
+    assert serving.is_refusal(error, reason) is refuses
 
 
 def test_postgresql_is_waited_for_and_then_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

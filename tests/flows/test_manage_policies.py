@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from app.core.errors import Conflict, InvalidPolicy, NotFound
 from app.core.policy_changes import delete, merge, plan_changes, put, replace
@@ -71,7 +72,7 @@ def merged(document: dict[str, Any], workspace: str = "default") -> dict[str, An
 
 @given(profiles)
 def test_merging_a_document_twice_is_merging_it_once(stated: dict[str, Any]) -> None:
-    edits = {"default": merge({"profiles": stated})}
+    edits = {"default": merge({"profiles": stated}, "default")}
     (once,) = plan_changes(edits, shipped=shipped(), stored={})
     (twice,) = plan_changes(edits, shipped=shipped(), stored={"default": once.document})
     assert twice.document == once.document
@@ -105,6 +106,23 @@ def test_what_was_put_holds_and_what_was_deleted_does_not(
     below = [Layer(workspace="default", document=shipped()["default"])]
     gone = delete(("profiles", name))(plan.document, below)
     assert name not in merged(dict(gone))["profiles"]
+
+
+@given(profiles, st.booleans())
+def test_stating_what_holds_changes_nothing(stated: dict[str, Any], replaces: bool) -> None:
+    stored = {"default": {"profiles": stated}}
+    document = {"profiles": merged(stored["default"])["profiles"]}
+    edit = replace(document, "default", kept=()) if replaces else merge(document, "default")
+    (plan,) = plan_changes({"default": edit}, shipped=shipped(), stored=stored)
+    assert plan.document == stored["default"]
+
+
+def test_another_order_of_scopes_is_a_change() -> None:
+    turned, straight = ({"a": 0.5, "b": 0.5}, {"b": 0.5, "a": 0.5})
+    stored = {"default": {"profiles": {"mine": {**PROFILE, "scope_weights": straight}}}}
+    edit = merge({"profiles": {"mine": {**PROFILE, "scope_weights": turned}}}, "default")
+    (plan,) = plan_changes({"default": edit}, shipped=shipped(), stored=stored)
+    assert plan.changed == ("profiles.mine",)
 
 
 def test_an_old_fault_does_not_stop_another_change() -> None:
@@ -243,6 +261,22 @@ async def test_replicas_with_different_files_do_not_take_turns(
             path.write_text(json.dumps({"enforcement": word}))
             await follow(store, replica, [path], now=now)
     assert (await store.read(policies.heads))["default"] == 2
+
+
+async def test_a_missing_file_is_told_once_until_it_appears(
+    store: Store, shelf: PolicyShelf, now: datetime, tmp_path: Path
+) -> None:
+    path = tmp_path / "policy.json"
+    with capture_logs() as logged:
+        for content in (None, None, '{"enforcement": "hard"}', None, None, "{", None):
+            path.unlink(missing_ok=True)
+            if content is not None:
+                path.write_text(content)
+            await follow(store, shelf, [path], now=now)
+            assert (shelf.file_errors == {}) is (content == '{"enforcement": "hard"}')
+    refused = [one["reason"] for one in logged if one["event"] == "policy_file_refused"]
+    assert ["does not exist" in reason for reason in refused] == [True, True, False, True]
+    assert shelf.book("default").enforcement == "hard"
 
 
 async def test_a_refused_file_is_tried_again_when_policy_has_changed(
