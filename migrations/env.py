@@ -5,7 +5,7 @@ import os
 from alembic import context
 from sqlalchemy import Connection
 
-from app.store.database import make_engine
+from app.store.engines import make_engine
 from app.store.tables import metadata
 
 DEFAULT_URL = "sqlite:///membudget.db"

@@ -7,7 +7,7 @@ from alembic.util import CommandError
 
 from app.commands.trouble import MISUSED, Trouble, plainly, require_folder
 from app.settings import Settings
-from app.store.database import make_engine
+from app.store.engines import make_engine
 from app.store.migrate import downgrade, upgrade
 from app.store.processlock import ProcessLock
 

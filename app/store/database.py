@@ -1,8 +1,6 @@
 """Open the database: transactions, one writer that commits in groups, many readers."""
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from threading import get_ident
@@ -13,12 +11,11 @@ import anyio.to_thread
 import psycopg
 from psycopg.rows import tuple_row
 from pydantic_core import to_json
-from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy import Connection, Table, text
 
-from app.core.errors import DomainError, StorageFull, Unavailable
+from app.core.errors import DomainError
 from app.core.usage import CellId
+from app.store.engines import PG_WRITERS, READERS, make_engine, translated
 from app.store.groupcommit import GroupCommit
 
 R = TypeVar("R")
@@ -27,22 +24,12 @@ P = TypeVar("P")
 SYSTEM = "*"
 """The workspace of work and rows that belong to no workspace; nobody can name one so."""
 
-READERS = 8
-PG_WRITERS = 4
-BUSY_SECONDS = 2
-"""How long a statement waits for a SQLite file that another program has locked."""
 SQLITE_CHUNK = 500
-WAL_PAGES = 8_000
-"""Pages (32 MB) that the write-ahead log holds before they go to their places: a page that many
-commits change is then moved once."""
 SQLITE_ROWS = 64
 """Rows of one INSERT on SQLite."""
 SMALL_INSERT = 16
 PG_ROWS = 128
 """Rows of one INSERT on PostgreSQL: few texts of statements, well below its 65,535 parameters."""
-
-GONE_CLASSES = ("08", "57P", "53", "40001", "40P01", "25006")
-"""SQLSTATE prefixes of failures that pass: the connection or the server is away, or a deadlock."""
 
 
 @dataclass(slots=True)
@@ -271,82 +258,6 @@ class Store:
 
 def _alone(tx: Tx, _: str, payloads: Sequence[Callable[[Tx], R]]) -> Sequence[R]:
     return [work(tx) for work in payloads]
-
-
-def make_engine(url: str) -> Engine:
-    """An engine for `sqlite:///…` or `postgresql://…` with our connection settings."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        return _sqlite_engine(url)
-    if parsed.get_backend_name() == "postgresql":
-        return create_engine(
-            parsed.set(drivername="postgresql+psycopg"),
-            hide_parameters=True,  # they hold what users wrote
-            pool_pre_ping=True,
-            pool_size=READERS + PG_WRITERS,
-            max_overflow=0,
-            pool_timeout=10,
-            connect_args={"prepare_threshold": None, "connect_timeout": 5},
-        )
-    raise ValueError("MEMBUDGET_DATABASE_URL must start with sqlite:/// or postgresql://")
-
-
-def _sqlite_engine(url: str) -> Engine:
-    engine = create_engine(
-        url,
-        hide_parameters=True,  # they hold what users wrote
-        pool_size=READERS + 1,
-        max_overflow=0,
-        connect_args={
-            "check_same_thread": False,
-            "timeout": BUSY_SECONDS,
-            "cached_statements": 256,
-        },
-    )
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: sqlite3.Connection, _: object) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            f"busy_timeout={1000 * BUSY_SECONDS}",
-            "temp_store=MEMORY",
-            "cache_size=-32000",
-            f"wal_autocheckpoint={WAL_PAGES}",
-        ):
-            connection.execute(f"PRAGMA {pragma}").close()
-
-    return engine
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Say in our words when the database cannot serve."""
-    try:
-        yield
-    except (DBAPIError, sqlite3.Error, psycopg.Error, PoolTimeout) as error:
-        known = _as_unavailable(error)
-        if known is None:
-            raise
-        raise known from error
-
-
-def _as_unavailable(error: Exception) -> Unavailable | None:
-    """What a client should hear when the database cannot serve; None for a fault of ours."""
-    origin = error.orig if isinstance(error, DBAPIError) else error
-    code = getattr(origin, "sqlstate", None) or ""
-    if code == "53100" or "disk is full" in str(origin):
-        return StorageFull("The disk is full; free some space, nothing was stored.")
-    gone = (
-        isinstance(error, PoolTimeout)
-        or any(code.startswith(prefix) for prefix in GONE_CLASSES)
-        or (isinstance(origin, sqlite3.OperationalError | psycopg.OperationalError) and not code)
-    )
-    if gone:
-        return Unavailable("The database is not answering; nothing was stored, try again shortly.")
-    return None
 
 
 def dumps(value: object) -> str:

@@ -9,7 +9,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from app.store.database import make_engine
+from app.store.engines import make_engine
 
 LOCK = 0x6D656D62
 """Key of PostgreSQL's advisory lock: "memb"."""

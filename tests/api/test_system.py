@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from app import __version__
-from app.store.database import Store, make_engine
+from app.store.database import Store
+from app.store.engines import make_engine
 from app.store.processlock import DatabaseInUse
 from app.store.usage import count_all
 from tests.running import Running, Served, running, served, stop

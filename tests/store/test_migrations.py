@@ -8,7 +8,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect
 
 from app.store import migrate
-from app.store.database import Store, make_engine
+from app.store.database import Store
+from app.store.engines import make_engine
 from app.store.tables import metadata
 from app.store.usage import append_many, count_all
 from tests.core.runs import run

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, inspect
 
-from app.store.database import make_engine
+from app.store.engines import make_engine
 from app.store.tables import metadata
 
 NOT_OURS = {"alembic_version"}
