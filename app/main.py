@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -93,14 +94,17 @@ def create_app(settings: Settings) -> FastAPI:
     errors.install(app)
     for module in (allocations, usage, complexity, policies, workspaces, config, system):
         app.include_router(module.router)
-    app.add_middleware(
+    inner = app.build_middleware_stack
+    edge = partial(
         Edge,
+        application=app,
         express=express(allocations.router, usage.router, paths=HOT),
         key=settings.key,
         body_limit=settings.body_limit_bytes,
         upload_limit=settings.upload_limit_bytes,
         access_log=settings.access_log,
     )
+    app.build_middleware_stack = lambda: edge(inner())  # type: ignore[method-assign]  # outermost
     return app
 
 

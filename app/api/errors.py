@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Match
 
@@ -52,6 +53,8 @@ CODES = {
 RETRY_AFTER_SECONDS = "1"
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 OUTAGE_LOG_SECONDS = 10
+CLIENT_LEFT = 499
+"""What the counters call a request whose client went away before it was sent whole."""
 MAX_ERRORS = 50
 PROBLEM = "application/problem+json"
 MAX_NAME = 100
@@ -86,6 +89,26 @@ def problem(
         media_type=PROBLEM,
         headers=dict(headers or {}),
     )
+
+
+class BodyTooLarge(Exception):
+    """More bytes came than the path takes."""
+
+
+def on_large_body(request: Request, error: Exception) -> Response:
+    """A body that turned out too large while it was read."""
+    return problem(
+        413,
+        "body_too_large",
+        "The body is larger than this path takes; send less, or in parts.",
+        instance=request.url.path,
+        headers={"Connection": "close"},
+    )
+
+
+def on_client_left(request: Request, error: Exception) -> Response:
+    """Nobody hears this answer; the counters do."""
+    return Response(status_code=CLIENT_LEFT)
 
 
 class Outages:
@@ -259,5 +282,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(errors.DomainError, on_domain_error)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(ValidationError, on_invalid)
+    app.add_exception_handler(BodyTooLarge, on_large_body)
+    app.add_exception_handler(ClientDisconnect, on_client_left)
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(Exception, on_fault)

@@ -8,10 +8,11 @@ from typing import Any
 
 import structlog
 from prometheus_client import Counter, Histogram
+from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.errors import not_found, problem, respond
+from app.api.errors import CLIENT_LEFT, BodyTooLarge, not_found, problem, respond
 from app.api.routing import Handle
 
 log = structlog.get_logger("membudget")
@@ -29,13 +30,6 @@ PUBLIC = frozenset({"/healthz", "/readyz", "/version"})
 
 UPLOAD_SUFFIX = "/import"
 
-CLIENT_LEFT = 499
-"""What the counters call a request whose client went away before it was sent whole."""
-
-
-class BodyTooLarge(Exception):
-    """More bytes came than were allowed."""
-
 
 class Edge:
     """The outermost layer: limits what comes in, counts what goes out.
@@ -48,6 +42,7 @@ class Edge:
         self,
         app: ASGIApp,
         *,
+        application: Starlette,
         express: Mapping[tuple[str, str], Handle],
         key: str | None,
         body_limit: int,
@@ -55,6 +50,7 @@ class Edge:
         access_log: bool,
     ) -> None:
         self._app = app
+        self._application = application
         self._express = express
         self._key = None if key is None else hashlib.sha256(key.encode()).digest()
         self._body_limit = body_limit
@@ -68,19 +64,26 @@ class Edge:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
+        path = scope["path"]
+        declared = _content_length(scope)
+        handle = self._express.get((scope["method"], path))
+        is_short = declared is not None and declared <= self._body_limit
+        if handle is not None and is_short and self._is_admitted(scope, path):
+            status = await self._hurry(handle, scope, receive, send)
+            self._count(scope["method"], path, status, time.perf_counter() - started)
+            return
         status = 0
 
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-            await send(message)
+            if status != CLIENT_LEFT:  # nobody is there to hear it
+                await send(message)
 
-        path = scope["path"]
         limit = self._upload_limit if path.endswith(UPLOAD_SUFFIX) else self._body_limit
-        declared = _content_length(scope)
         try:
-            if self._key is not None and path not in PUBLIC and not self._is_known(scope):
+            if not self._is_admitted(scope, path):
                 await _turn_away(scope, receive, sending)
                 return
             if "\0" in path:  # no name holds one, and PostgreSQL takes none
@@ -89,11 +92,7 @@ class Edge:
             if declared is not None and declared > limit:
                 raise BodyTooLarge
             counted = receive if declared is not None else _counting(receive, limit)
-            handle = self._express.get((scope["method"], path))
-            if handle is None:
-                await self._app(scope, counted, sending)
-            else:
-                await self._answer(handle, scope, counted, sending)
+            await self._app(scope, counted, sending)
         except BodyTooLarge:
             if status:
                 raise
@@ -106,22 +105,33 @@ class Edge:
         finally:
             self._note(scope, status, time.perf_counter() - started)
 
-    def _is_known(self, scope: Scope) -> bool:
-        """Whether the request carries the key; takes as long whatever it carries."""
+    def _is_admitted(self, scope: Scope, path: str) -> bool:
+        """Whether the request carries the key that is asked for; as fast whatever it carries."""
+        if self._key is None or path in PUBLIC:
+            return True
         given = next((v for name, v in scope["headers"] if name == b"authorization"), b"")
         scheme, _, key = given.partition(b" ")
         digest = hashlib.sha256(key.strip()).digest()
-        return hmac.compare_digest(digest, self._key or b"") and scheme.lower() == b"bearer"
+        return hmac.compare_digest(digest, self._key) and scheme.lower() == b"bearer"
 
-    async def _answer(self, handle: Handle, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _hurry(self, handle: Handle, scope: Scope, receive: Receive, send: Send) -> int:
+        """Answer a request of the express lane; the status of the answer."""
+        scope["app"] = self._application
         request = Request(scope, receive)
         try:
             response = await handle(request)
-        except (BodyTooLarge, ClientDisconnect):
-            raise
+        except ClientDisconnect:
+            return CLIENT_LEFT
         except Exception as error:  # noqa: BLE001 (as the framework does: the client is told)
             response = respond(request, error)
-        await response(scope, receive, send)
+        start = {
+            "type": "http.response.start",
+            "status": response.status_code,
+            "headers": response.raw_headers,
+        }
+        await send(start)
+        await send({"type": "http.response.body", "body": response.body})
+        return response.status_code
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "other"
@@ -129,6 +139,9 @@ class Edge:
             route = scope["path"]
         else:
             route = getattr(scope.get("route"), "path", "unmatched")
+        self._count(method, route, status, seconds)
+
+    def _count(self, method: str, route: str, status: int, seconds: float) -> None:
         key = (method, route, status)
         counter = self._counters.get(key)
         if counter is None:
