@@ -124,11 +124,31 @@ class GroupCommit:
     def _offer_fresh(self) -> None:
         """Put workspaces with new writes in line, unless a worker has them; the lock is held."""
         for workspace in self._fresh:
-            if workspace not in self._busy and workspace not in self._ready:
+            waits = workspace in self._queues and workspace not in self._ready
+            if waits and workspace not in self._busy:
                 self._ready.append(workspace)
         self._fresh.clear()
 
     def _work(self) -> None:
+        try:
+            self._commit_groups()
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _abandon(self) -> None:
+        """Refuse what waits, and what will come: a worker has failed, and nobody may wait for it."""
+        with self._changed:
+            self._stopping = True
+            left = [item for queue in self._queues.values() for item in queue]
+            self._queues.clear()
+            self._ready.clear()
+            self._changed.notify_all()
+        for item in left:
+            item.result = _writer_failed()
+        self._answer(left)
+
+    def _commit_groups(self) -> None:
         while True:
             with self._changed:
                 while not self._ready:
@@ -139,9 +159,13 @@ class GroupCommit:
             group = [(workspace, item) for workspace, items in taken.items() for item in items]
             try:
                 self._run(group)
+            except BaseException:
+                for _, item in group:
+                    item.result = _writer_failed()
+                raise
             finally:
                 self._release(taken, sum(item.weight for _, item in group))
-            self._answer([item for _, item in group])
+                self._answer([item for _, item in group])
 
     def _take(self) -> dict[str, list[_Waiting]]:
         """Take waiting writes, up to the weight of a group; the lock is held."""
@@ -150,6 +174,7 @@ class GroupCommit:
         while self._ready and weight < GROUP_WEIGHT:
             workspace = self._ready.popleft()
             self._busy.add(workspace)
+            self._fresh.discard(workspace)
             queue = self._queues[workspace]
             items = taken[workspace] = []
             while queue and (not items or weight + queue[0].weight <= GROUP_WEIGHT):
@@ -165,8 +190,8 @@ class GroupCommit:
             self.waiting -= weight
             for workspace in taken:
                 self._busy.discard(workspace)
-                if not self._queues[workspace]:
-                    del self._queues[workspace]
+                if not self._queues.get(workspace):
+                    self._queues.pop(workspace, None)
                 elif workspace not in self._fresh:
                     self._ready.append(workspace)
             self._changed.notify_all() if self._stopping else self._changed.notify()
@@ -193,6 +218,10 @@ class GroupCommit:
         for loop, its in by_loop.items():
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_resolve, its)
+
+
+def _writer_failed() -> Unavailable:
+    return Unavailable("The writer has failed; nothing was stored. Restart the service.")
 
 
 def _apply(tx: "Tx", group: list[tuple[str, _Waiting]]) -> None:

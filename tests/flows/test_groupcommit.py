@@ -11,6 +11,7 @@ from sqlalchemy import select, text
 
 from app.core.errors import Conflict, Unavailable
 from app.store.database import Store, Tx
+from app.store.groupcommit import GroupCommit
 from app.store.tables import agents
 from app.store.usage import append_many, events_between
 from tests.core.runs import run
@@ -245,3 +246,40 @@ async def test_a_write_that_loses_a_race_to_another_replica_is_answered_all_the_
         leave.set()
         await anyio.to_thread.run_sync(ours.close)
         theirs.engine.dispose()
+
+
+async def test_a_wake_that_comes_after_its_write_was_taken_leaves_nothing_behind() -> None:
+    """A worker may take a write in the moment before the loop tells the workers of it."""
+    group = GroupCommit(lambda work: None, workers=0, limit=9, whole_house=True)
+    group._threads.append(threading.current_thread())  # we play the worker, step by step
+    handed_in = [group.submit("w", note, name, weight=1) for name in ("x", "y", "z")]
+    handed_in[0].send(None)
+    await asyncio.sleep(0)
+    first = group._take()
+    handed_in[1].send(None)
+    await asyncio.sleep(0)
+    group._release(first, 1)
+    handed_in[2].send(None)
+    second = group._take()
+    group._release(second, 2)
+    await asyncio.sleep(0)
+
+    assert [item.payload for items in (first, second) for item in items["w"]] == ["x", "y", "z"]
+    assert group._take() == {}
+    assert group.waiting == 0
+    for one in handed_in:
+        one.close()
+
+
+async def test_nobody_waits_for_a_worker_that_has_failed() -> None:
+    def fail(_: object) -> None:
+        raise SystemExit
+
+    group = GroupCommit(fail, workers=1, limit=9, whole_house=True)
+    group.start()
+    lost = asyncio.create_task(group.submit("w", note, "a", weight=1))
+    with pytest.raises(Unavailable):
+        await asyncio.wait_for(lost, 5)
+    with pytest.raises(Unavailable):
+        await group.submit("w", note, "b", weight=1)
+    assert not group.is_running
