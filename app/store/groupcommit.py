@@ -80,8 +80,9 @@ class GroupCommit:
 
     @property
     def is_running(self) -> bool:
-        """Whether every worker lives."""
-        return bool(self._threads) and all(thread.is_alive() for thread in self._threads)
+        """Whether every worker lives and takes writes."""
+        alive = bool(self._threads) and all(thread.is_alive() for thread in self._threads)
+        return alive and not self._stopping
 
     def stop(self) -> None:
         """Commit what waits, then end the workers."""
@@ -137,7 +138,7 @@ class GroupCommit:
             raise
 
     def _abandon(self) -> None:
-        """Refuse what waits, and what will come: a worker has failed, and nobody may wait for it."""
+        """Refuse what waits and what will come: a worker has failed, and nobody may wait for it."""
         with self._changed:
             self._stopping = True
             left = [item for queue in self._queues.values() for item in queue]

@@ -271,6 +271,7 @@ async def test_a_wake_that_comes_after_its_write_was_taken_leaves_nothing_behind
         one.close()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 async def test_nobody_waits_for_a_worker_that_has_failed() -> None:
     def fail(_: object) -> None:
         raise SystemExit
