@@ -24,6 +24,7 @@ from app.api.routes import (
     workspaces,
 )
 from app.api.routing import express
+from app.api.schemas.usage import describe_usage
 from app.flows.follow_policies import follow
 from app.gateways.tokens import TokenCounter
 from app.presets.loader import shipped
@@ -90,7 +91,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.house = house
     write = app.openapi
-    app.openapi = lambda: errors.describe_problems(write())  # type: ignore[method-assign]  # FastAPI's own way to extend the document
+    app.openapi = lambda: errors.describe_problems(describe_usage(write()))  # type: ignore[method-assign]  # FastAPI's own way to extend the document
     errors.install(app)
     for module in (allocations, usage, complexity, policies, workspaces, config, system):
         app.include_router(module.router)

@@ -262,7 +262,7 @@ class Problem:
 
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    "default": {"model": Problem, "description": "What is wrong, and what to change."}
+    "default": {"model": Problem, "description": "What is wrong, and what to change"}
 }
 
 

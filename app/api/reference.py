@@ -1,6 +1,7 @@
 """Write the readable HTTP reference from the OpenAPI document."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -60,6 +61,7 @@ def render(openapi: Schema, *, errors: Sequence[ErrorNote] = ()) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+HEADING = re.compile(r"<h([234])>(.*?)</h\1>")
 STYLE = """\
 body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif;
   color: #1c2430; background: #fff }
@@ -75,11 +77,20 @@ h3 { margin-top: 2.5rem; border-top: 1px solid #d5dbe3; padding-top: 1rem }
 def page(openapi: Schema) -> str:
     """The reference as an HTML page without scripts, fonts or anything else from elsewhere."""
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(render(openapi))
+    body = HEADING.sub(_with_anchor, body)
     title = escape(f"{openapi['info']['title']} {openapi['info']['version']}")
     head = (
         f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}'
     )
     return f"<!doctype html><html lang=en><head>{head}</title><style>{STYLE}</style></head>{body}"
+
+
+def _with_anchor(heading: re.Match[str]) -> str:
+    """A heading that the links of the page find, named as Markdown's readers name it."""
+    level, text = heading.groups()
+    words = re.sub(r"<[^>]+>", "", text).lower()
+    anchor = re.sub(r"[^\w\- ]", "", words).replace(" ", "-")
+    return f'<h{level} id="{anchor}">{text}</h{level}>'
 
 
 def type_of(schema: Schema) -> str:

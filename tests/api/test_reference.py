@@ -1,5 +1,8 @@
 """The HTTP reference says what an OpenAPI document says."""
 
+import re
+
+import httpx
 import pytest
 
 from app.api.reference import ErrorNote, render, type_of
@@ -90,3 +93,12 @@ def test_error_codes_are_told_with_their_status() -> None:
 )
 def test_a_schema_is_told_in_words(schema: dict[str, object], words: str) -> None:
     assert type_of(schema) == words
+
+
+async def test_every_link_of_the_page_leads_somewhere(light_client: httpx.AsyncClient) -> None:
+    html = (await light_client.get("/docs")).text
+    links = set(re.findall(r'href="#([^"]+)"', html))
+
+    assert len(links) > 20
+    assert links <= set(re.findall(r'id="([^"]+)"', html))
+    assert "https://" not in html

@@ -124,6 +124,13 @@ USAGE_BODY = {
 }
 
 
+def describe_usage(document: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI document with the shape of an event, which `USAGE_BODY` names."""
+    shape = UsageEventIn.model_json_schema(ref_template="#/components/schemas/{model}")
+    document["components"]["schemas"].setdefault("UsageEventIn", shape)
+    return document
+
+
 def read_events(raw: bytes) -> list[UsageEventIn]:
     """The events of a body that is one event or a list of them."""
     if raw.lstrip()[:1] == b"[":
