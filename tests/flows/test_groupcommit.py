@@ -284,3 +284,4 @@ async def test_nobody_waits_for_a_worker_that_has_failed() -> None:
     with pytest.raises(Unavailable):
         await group.submit("w", note, "b", weight=1)
     assert not group.is_running
+    await anyio.to_thread.run_sync(group.stop)  # the thread has ended when the test ends
