@@ -173,7 +173,7 @@ def count_events(tx: Tx, workspace: str, *, grain: int, since: int, until: int) 
 
 
 def all_cells(tx: Tx, workspace: str) -> Mapping[CellId, Cell]:
-    """Every cell of a workspace, for the audit."""
+    """Every cell of a workspace, all in memory (tests; the audit reads a day at a time)."""
     table = usage_cells.c
     keys = [table[name] for name in _CELL_KEY]
     query = select(*keys, *(table[c] for c in CELL_COLUMNS)).where(table.workspace == workspace)

@@ -11,7 +11,7 @@ import anyio.to_thread
 import psycopg
 from psycopg.rows import tuple_row
 from pydantic_core import to_json
-from sqlalchemy import Connection, Table, text
+from sqlalchemy import Connection, Table
 
 from app.core.errors import DomainError
 from app.core.usage import CellId
@@ -263,11 +263,6 @@ def _alone(tx: Tx, _: str, payloads: Sequence[Callable[[Tx], R]]) -> Sequence[R]
 def dumps(value: object) -> str:
     """Plain data of finite numbers as compact JSON text."""
     return to_json(value).decode()
-
-
-def ping(tx: Tx) -> None:
-    """Ask the database for a sign of life."""
-    tx.connection.execute(text("SELECT 1"))
 
 
 def in_chunks(values: Iterable[R], size: int = SQLITE_CHUNK) -> Iterable[list[R]]:
