@@ -3,7 +3,9 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
+
+from app.core.values import value
 
 DEFAULT_IMPORTANCE = 0.5  # spec, memories: what a memory without an importance has
 
@@ -41,6 +43,42 @@ class Candidate:
     speaker: str | None = None
     position: int | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+State = Literal["active", "archived", "deleted"]
+"""Archived and deleted memories are kept for a way back; nothing searches or loads them."""
+
+
+@value
+class Memory:
+    """A memory as it is kept; moments are microseconds since 1970 in UTC."""
+
+    id: str
+    workspace: str
+    text: str
+    created_at: int
+    modified_at: int
+    project: str | None = None
+    agent: str | None = None
+    """`type/name`; None: everybody's."""
+    scope: str | None = None
+    """Scope of a profile or tier of a workspace; None: `global`, or `working` among tiers."""
+    path: str | None = None
+    last_accessed_at: int | None = None
+    access_count: int = 0
+    importance: float = DEFAULT_IMPORTANCE
+    confidence: float | None = None
+    relevance: float | None = None
+    used_by_agents: tuple[str, ...] = ()
+    session: str | None = None
+    speaker: str | None = None
+    position: int | None = None
+    pinned: bool = False
+    group: str | None = None
+    expires_at: int | None = None
+    embedding: tuple[float, ...] | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    state: State = "active"
 
 
 def scope_in(names: Collection[str], scope: str) -> str | None:

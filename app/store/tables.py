@@ -163,3 +163,107 @@ usage_cells = Table(
 
 The key puts all cells of an agent and a period side by side: an event changes three pages.
 """
+
+memories = Table(
+    "memories",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("project", Text, nullable=False),
+    Column("agent", Text),
+    Column("scope", Text),
+    Column("content", LargeBinary, nullable=False),
+    Column("path", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("modified_at", BigInteger, nullable=False),
+    Column("last_accessed_at", BigInteger),
+    Column("access_count", BigInteger, nullable=False),
+    Column("importance", Float, nullable=False),
+    Column("confidence", Float),
+    Column("relevance", Float),
+    Column("used_by_agents", Text),
+    Column("session", Text),
+    Column("speaker", Text),
+    Column("position", BigInteger),
+    Column("pinned", Boolean, nullable=False),
+    Column("group", Text),
+    Column("expires_at", BigInteger),
+    Column("embedding", LargeBinary),
+    Column("metadata", Text),
+    Column("state", Text, nullable=False),
+    Column("state_at", BigInteger, nullable=False),
+    Index("memories_by_time", "workspace", "project", "created_at", "id"),
+    Index("memories_by_session", "workspace", "project", "session", "position"),
+    Index("memories_by_content", "workspace", "content"),
+    postgresql_with=HOT,
+)
+"""`project` is "" for what belongs to no project; `state` is `active`, `archived` or `deleted`.
+
+`content` is the digest of the text, which `memory_texts` keeps once a workspace.
+"""
+
+memory_texts = Table(
+    "memory_texts",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("content", LargeBinary, primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("words", Text, nullable=False),
+    Column("length", Integer, nullable=False),
+)
+"""`words`: the text's words as they are searched for, in order, `length` of them."""
+
+memory_counts = Table(
+    "memory_counts",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("content", LargeBinary, primary_key=True),
+    Column("encoding", Text, primary_key=True),
+    Column("tokens", Integer, nullable=False),
+)
+"""Tokens of a content in an encoding, counted once."""
+
+memory_places = Table(
+    "memory_places",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("project", Text, primary_key=True),
+    Column("memories", BigInteger, nullable=False),
+    Column("length", BigInteger, nullable=False),
+    postgresql_with=HOT,
+)
+"""Active memories of a project and the words in them."""
+
+memory_words = Table(
+    "memory_words",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("project", Text, primary_key=True),
+    Column("word", Text, primary_key=True),
+    Column("memories", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+    postgresql_with=HOT,
+)
+"""In how many active memories of a project a word stands."""
+
+memory_actions = Table(
+    "memory_actions",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("undone_at", BigInteger),
+    Column("changes", Text, nullable=False),
+    Index("memory_actions_by_time", "workspace", "created_at", "id"),
+)
+"""What lifecycle actions changed, with what it was before: the way back."""
+
+memory_health = Table(
+    "memory_health",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("day", BigInteger, primary_key=True, autoincrement=False),
+    Column("figures", Text, nullable=False),
+)
+"""One row a day: tokens and counts as `/memories/health` gives them."""
