@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from app import __version__, clock
-from app.commands import auditing, carrying, migrating, serving
+from app.commands import auditing, backing, carrying, migrating, serving
 from app.commands.carrying import Format, Wanted, What
 from app.commands.health import check_health
 from app.commands.service import reach
@@ -126,12 +126,20 @@ def import_(
         list[str],
         typer.Argument(
             metavar="FILE",
-            help="Usage logs (JSON Lines), budget-profiles.json, memory-budget.yaml; - for stdin.",
+            help="Usage logs and memories (JSON Lines), a .claude/memory tree (.tar.gz), "
+            "budget-profiles.json, memory-budget.yaml; - for stdin.",
         ),
     ],
     workspace: Workspace = "default",
+    project: Annotated[
+        str | None, typer.Option(help="The project that memories shall belong to.")
+    ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="A policy file replaces the policy, not merges.")
+        bool,
+        typer.Option(
+            "--replace",
+            help="A policy file replaces the policy, memories those of their projects; not merges.",
+        ),
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only check and report; nothing is stored.")
@@ -139,7 +147,7 @@ def import_(
     url: Url = None,
     database_url: Database = None,
 ) -> None:
-    """Import usage logs and policy files.
+    """Import usage logs, memories and policy files.
 
     What a file is, is seen from its name and content. A line or file that was imported before is
     not added again. While a service runs on a SQLite file, the import goes through it. The exit
@@ -148,7 +156,9 @@ def import_(
     Example: membudget-server import budget-profiles.json budget-usage.jsonl
     """
     settings = _for_command(database_url)
-    wanted = Wanted(workspace=workspace, replace=replace, dry_run=dry_run, now=clock.now())
+    wanted = Wanted(
+        workspace=workspace, project=project, replace=replace, dry_run=dry_run, now=clock.now()
+    )
     work = carrying.import_all(
         lambda: reach(settings, url=url, warn=warn),
         files,
@@ -168,11 +178,14 @@ def export(
         str | None,
         typer.Option(help="Of which workspace: default unless given (config as yaml: of all)."),
     ] = None,
+    project: Annotated[
+        str | None, typer.Option(help="Of allocations and memories: those of this project.")
+    ] = None,
     format: Annotated[
         Format | None,
         typer.Option(
-            help="usage: jsonl, csv; config: json, yaml; allocations: json, jsonl, csv. "
-            "The first unless given."
+            help="usage: jsonl, csv; config: json, yaml; allocations: json, jsonl, csv; "
+            "memories: jsonl, json. The first unless given."
         ),
     ] = None,
     output: Annotated[
@@ -181,9 +194,9 @@ def export(
     url: Url = None,
     database_url: Database = None,
 ) -> None:
-    """Write usage events, policy or allocations to a file.
+    """Write usage events, policy, allocations or memories to a file.
 
-    Usage is written in the format that `import` reads, newest first.
+    Usage and memories are written as `import` reads them, newest first.
 
     Example: membudget-server export usage --format csv --output usage.csv
     """
@@ -191,7 +204,9 @@ def export(
 
     async def write() -> None:
         async with reach(settings, url=url, warn=warn) as client:
-            await carrying.export(client, what, workspace=workspace, format=format, output=output)
+            await carrying.export(
+                client, what, workspace=workspace, project=project, format=format, output=output
+            )
 
     with plainly():
         asyncio.run(write())
@@ -220,6 +235,78 @@ def audit(
         out.print(auditing.differences(found))
         raise typer.Exit(FAILED)
     say("The books are right.")
+
+
+backup = typer.Typer(help="Make, list and restore backups of all workspaces.")
+cli.add_typer(backup, name="backup", no_args_is_help=True)
+
+
+@backup.command("create")
+def create_backup(url: Url = None, database_url: Database = None) -> None:
+    """Back up all workspaces as they are at this moment.
+
+    The file goes into the folder of MEMBUDGET_BACKUP_DIR. While a service runs on a SQLite file,
+    the service makes it.
+
+    Example: membudget-server backup create
+    """
+    settings = _for_command(database_url)
+
+    async def work() -> None:
+        async with reach(settings, url=url, warn=warn) as client:
+            made = await backing.create(client)
+            say(f"{made['id']}: {sum(made['tables'].values()):,} rows, {made['bytes']:,} bytes")
+
+    with plainly():
+        asyncio.run(work())
+
+
+@backup.command("list")
+def list_backups(url: Url = None, database_url: Database = None) -> None:
+    """List the backups in the folder, newest first, and whether their bytes are intact.
+
+    Example: membudget-server backup list
+    """
+    settings = _for_command(database_url)
+
+    async def work() -> None:
+        async with reach(settings, url=url, warn=warn) as client:
+            for line in await backing.listed(client):
+                say(line)
+
+    with plainly():
+        asyncio.run(work())
+
+
+@backup.command("restore")
+def restore_backup(
+    id: Annotated[str, typer.Argument(metavar="ID", help="The backup, as `backup list` names it.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only read and check all of it.")
+    ] = False,
+    url: Url = None,
+    database_url: Database = None,
+) -> None:
+    """Replace everything, in all workspaces, by what a backup holds.
+
+    What is there is backed up first; the command says under which name. A backup of a SQLite
+    database goes into PostgreSQL, too, and the other way round.
+
+    Example: membudget-server backup restore bak_01m7y9m4mqsf76zvadmn5y_ae98hkdt
+    """
+    settings = _for_command(database_url)
+
+    async def work() -> None:
+        async with reach(settings, url=url, warn=warn) as client:
+            done = await backing.restore(client, id, dry_run=dry_run)
+            rows = f"{sum(done['tables'].values()):,} rows of {done['created_at']}"
+            if dry_run:
+                say(f"{id} can be restored: {rows}")
+            else:
+                say(f"restored {rows}; what was there before is {done['safety_backup']}")
+
+    with plainly():
+        asyncio.run(work())
 
 
 @cli.command()

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import structlog
 from anyio import to_thread
 from fastapi import FastAPI
+from sqlalchemy import make_url
 
 from app import __version__, clock
 from app.api import errors
@@ -16,25 +18,34 @@ from app.api.dependencies import House
 from app.api.middleware import Edge
 from app.api.routes import (
     allocations,
+    backups,
     complexity,
     config,
+    lifecycle,
+    memories,
     policies,
+    search,
     system,
     usage,
     workspaces,
 )
 from app.api.routing import express
+from app.api.schemas.memories import describe_memories
 from app.api.schemas.usage import describe_usage
+from app.flows.backup import Backups
 from app.flows.follow_policies import follow
+from app.gateways.backups import BackupFolder
 from app.gateways.tokens import TokenCounter
+from app.jobs.backups import back_up, keep_backing_up
 from app.presets.loader import shipped
 from app.settings import Settings
-from app.store.database import Store
+from app.store.database import SYSTEM, Store
 from app.store.directory import Directory
 from app.store.groupcache import GroupCache
 from app.store.migrate import upgrade
 from app.store.processlock import ProcessLock
 from app.store.shelf import PolicyShelf
+from app.store.textcache import SharedTexts, TextCache
 
 log = structlog.get_logger("membudget")
 
@@ -56,10 +67,14 @@ def create_app(settings: Settings) -> FastAPI:
         shelf=PolicyShelf(shipped()),
         directory=Directory(),
         cache=GroupCache(),
+        texts=TextCache(hot_store(settings)),
         tokens=TokenCounter(),
         zone=ZoneInfo(settings.timezone),
         ttl_seconds=settings.allocation_ttl_seconds,
+        backups=Backups(store, BackupFolder(backup_folder(settings)), keep=settings.backup_keep),
     )
+
+    new_backup_id = partial(house.new_id, "bak", SYSTEM)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -68,14 +83,24 @@ def create_app(settings: Settings) -> FastAPI:
             store.start()
             try:
                 await follow(store, house.shelf, settings.policy_files, now=clock.now())
-                following = asyncio.create_task(_keep_following(house, settings))
+                tasks = [asyncio.create_task(_keep_following(house, settings))]
+                interval = settings.backup_interval
+                if interval:
+                    backing_up = keep_backing_up(
+                        house.backups, interval, now=clock.now, new_id=new_backup_id
+                    )
+                    tasks.append(asyncio.create_task(backing_up))
                 log.info("started", version=__version__, database=store.engine.dialect.name)
                 yield
-                following.cancel()
-                with suppress(asyncio.CancelledError):
-                    await following
+                for task in tasks:
+                    task.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await task
+                if interval and house.backups.has_changes:
+                    await back_up(house.backups, now=clock.now, new_id=new_backup_id)
             finally:
                 await to_thread.run_sync(store.close)
+                house.texts.shared.close()
                 log.info("stopped")
 
     app = FastAPI(
@@ -91,9 +116,21 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.house = house
     write = app.openapi
-    app.openapi = lambda: errors.describe_problems(describe_usage(write()))  # type: ignore[method-assign]  # FastAPI's own way to extend the document
+    app.openapi = lambda: errors.describe_problems(describe_memories(describe_usage(write())))  # type: ignore[method-assign]  # FastAPI's own way to extend the document
     errors.install(app)
-    for module in (allocations, usage, complexity, policies, workspaces, config, system):
+    for module in (
+        allocations,
+        usage,
+        complexity,
+        policies,
+        workspaces,
+        config,
+        system,
+        backups,
+        lifecycle,
+        search,
+        memories,  # last: `/memories/{id}` would take the names that others have below it
+    ):
         app.include_router(module.router)
     inner = app.build_middleware_stack
     edge = partial(
@@ -114,9 +151,31 @@ async def _keep_following(house: House, settings: Settings) -> None:
     while True:
         await asyncio.sleep(settings.policy_poll_seconds)
         try:
+            generation = house.shelf.generation
             await follow(house.store, house.shelf, settings.policy_files, now=clock.now())
+            if generation != house.shelf.generation:  # another replica has restored a backup
+                house.forget()
         except Exception as error:  # noqa: BLE001 (following goes on, whatever happened)
             log.warning("policy_not_followed", kind=type(error).__name__)
+
+
+def hot_store(settings: Settings) -> SharedTexts | None:
+    """What replicas share through Redis, if there is one."""
+    if settings.redis_url is None:
+        return None
+    from app.gateways.hotstore import HotStore  # noqa: PLC0415 (slow to load; most do without)
+
+    return HotStore(settings.redis_url.get_secret_value())
+
+
+def backup_folder(settings: Settings) -> Path:
+    """Where the backups are."""
+    if settings.backup_dir is not None:
+        return settings.backup_dir
+    url = make_url(settings.database_url)
+    is_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+    beside = Path(str(url.database)).parent if is_file else Path()
+    return beside / "membudget-backups"
 
 
 def address(settings: Settings) -> str:

@@ -1,11 +1,15 @@
 """Read how the process runs from the environment, once."""
 
+import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+REDIS_URL = re.compile(r"rediss?://([^@/\s]*@)?[\w.\-]+(:\d{1,5})?(/\d{1,4})?")
 
 
 class Settings(BaseSettings):
@@ -55,11 +59,35 @@ class Settings(BaseSettings):
     policy_poll_seconds: float = Field(default=1.0, gt=0, le=2)
     """How often a replica looks for policy changed elsewhere, and at the policy files."""
 
+    redis_url: SecretStr | None = None
+    """A Redis through which replicas share texts of memories: `redis://host:6379/0`. The database
+    serves without it; it may go away at any moment."""
+
+    backup_dir: Path | None = None
+    """Folder of the backups; `membudget-backups` beside the SQLite file, with PostgreSQL in the
+    working folder, if left out."""
+
+    backup_interval_seconds: int | None = Field(default=None, ge=0)
+    """How often to back up by itself, and once more at a stop if anything changed; 0: never. Once a
+    day if left out while `MEMBUDGET_BACKUP_DIR` is set, else never."""
+
+    backup_keep: int = Field(default=14, ge=1)
+    """How many backups to keep; older ones are deleted when one is made."""
+
     shutdown_seconds: int = Field(default=15, ge=1)
     """How long a stop waits for requests that are being answered."""
 
     access_log: bool = False
     """One log line per request; costs about half of the request rate."""
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        if not REDIS_URL.fullmatch(value.get_secret_value()):
+            raise ValueError("must be an address such as redis://host:6379/0")
+        return value
 
     @model_validator(mode="after")
     def _has_key(self) -> "Settings":
@@ -73,6 +101,13 @@ class Settings(BaseSettings):
         if self.auth == "off" or self.admin_key is None:
             return None
         return self.admin_key.get_secret_value()
+
+    @property
+    def backup_interval(self) -> timedelta:
+        """How often to back up; zero: never."""
+        if self.backup_interval_seconds is not None:
+            return timedelta(seconds=self.backup_interval_seconds)
+        return timedelta() if self.backup_dir is None else timedelta(days=1)
 
     @field_validator("policy_files", mode="before")
     @classmethod

@@ -63,6 +63,7 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope["app"] = self._application
         started = time.perf_counter()
         path = scope["path"]
         declared = _content_length(scope)
@@ -116,7 +117,6 @@ class Edge:
 
     async def _hurry(self, handle: Handle, scope: Scope, receive: Receive, send: Send) -> int:
         """Answer a request of the express lane; the status of the answer."""
-        scope["app"] = self._application
         request = Request(scope, receive)
         try:
             response = await handle(request)

@@ -19,6 +19,15 @@ Workspace = Annotated[
         pattern=WORKSPACE_PATTERN,
     ),
 ]
+Home = Annotated[
+    str | None,
+    Query(
+        description="The workspace to look in; that of the id if left out, else `default`.",
+        min_length=1,
+        max_length=200,
+        pattern=WORKSPACE_PATTERN,
+    ),
+]
 Text = Annotated[str | None, Query(max_length=400, pattern=PRINTABLE_PATTERN)]
 Agent = Annotated[
     str | None,

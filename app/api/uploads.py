@@ -1,6 +1,7 @@
 """Take uploads as the raw body or as the multipart field `file`, in chunks."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
@@ -9,24 +10,22 @@ from app.core.errors import InvalidRequest
 
 CHUNK = 1 << 18
 
-UPLOAD_DOCS = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            media: {"schema": {"type": "string", "format": "binary"}}
-            for media in ("application/x-ndjson", "application/json", "application/yaml")
-        }
-        | {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {"file": {"type": "string", "format": "binary"}},
-                    "required": ["file"],
-                }
-            }
-        },
+
+def upload_docs(*media_types: str) -> dict[str, Any]:
+    """What the reference says of a body that is a file of one of these types."""
+    form = {
+        "type": "object",
+        "properties": {"file": {"type": "string", "format": "binary"}},
+        "required": ["file"],
     }
-}
+    content: dict[str, Any] = {
+        media: {"schema": {"type": "string", "format": "binary"}} for media in media_types
+    }
+    content["multipart/form-data"] = {"schema": form}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+UPLOAD_DOCS = upload_docs("application/x-ndjson", "application/json", "application/yaml")
 
 
 async def upload(request: Request) -> AsyncIterator[bytes]:

@@ -1,4 +1,4 @@
-"""Carry usage logs and policy files into the service, and its books out of it."""
+"""Carry usage logs, policy files and memories into the service, and its books out of it."""
 
 import json
 import sys
@@ -16,15 +16,17 @@ from rich.table import Table
 from rich.text import Text
 
 from app.api.schemas.usage_lines import read_line
+from app.commands import memories
 from app.commands.parts import Part, Source, open_source, parts
 from app.commands.service import ask, refuse
 from app.commands.trouble import MISUSED, Trouble
 from app.core.errors import DomainError
+from app.core.windows import micros
 
 NAMED_LINES = 100
 MAX_POLICY = 4 * 1024 * 1024
 
-What = Literal["usage", "config", "allocations"]
+What = Literal["usage", "config", "allocations", "memories"]
 Format = Literal["json", "jsonl", "csv", "yaml"]
 
 Reach = Callable[[], AbstractAsyncContextManager[httpx.AsyncClient]]
@@ -33,6 +35,7 @@ FORMATS: dict[What, tuple[Format, ...]] = {
     "usage": ("jsonl", "csv"),
     "config": ("json", "yaml"),
     "allocations": ("json", "jsonl", "csv"),
+    "memories": ("jsonl", "json"),
 }
 """What each export can be written as; the first unless asked otherwise."""
 
@@ -64,6 +67,8 @@ class Wanted:
     replace: bool
     dry_run: bool
     now: datetime
+    project: str | None = None
+    """Of memories."""
 
 
 async def import_all(
@@ -76,7 +81,17 @@ async def import_all(
         for name in names:
             with open_source(name) as source:
                 if source.kind == "usage" and wanted.replace:
-                    raise Trouble(f"{name}: --replace is for policy files.", code=MISUSED)
+                    raise Trouble(
+                        f"{name}: --replace is for policy files and memories.", code=MISUSED
+                    )
+                if source.kind == "memories":
+                    if not wanted.dry_run and client is None:
+                        client = await stack.enter_async_context(reach())
+                    kept = await import_memories(client, source, wanted, screen)
+                    for line in memories.describe(kept, source.name, dry_run=wanted.dry_run):
+                        out.print(line, markup=False, highlight=False, soft_wrap=True)
+                    complete = complete and not kept.refused
+                    continue
                 if source.kind == "usage" and wanted.dry_run:
                     tally = check_log(source, wanted, screen)
                 else:
@@ -112,6 +127,29 @@ async def import_log(
             tally.add(part, response.json())
             step(part)
     return tally
+
+
+async def import_memories(
+    client: httpx.AsyncClient | None, source: Source, wanted: Wanted, screen: Console
+) -> memories.MemoryTally:
+    """Keep a file's memories, or with `dry_run`, which needs no client, only read it."""
+    with _progress(source, screen) as step:
+        if wanted.dry_run or client is None:
+            return memories.check(
+                source,
+                workspace=wanted.workspace,
+                project=wanted.project,
+                now=micros(wanted.now),
+                step=step,
+            )
+        return await memories.send(
+            client,
+            source,
+            workspace=wanted.workspace,
+            project=wanted.project,
+            replace=wanted.replace,
+            step=step,
+        )
 
 
 def check_log(source: Source, wanted: Wanted, screen: Console) -> Tally:
@@ -160,6 +198,7 @@ async def export(
     what: What,
     *,
     workspace: str | None,
+    project: str | None = None,
     format: Format | None,
     output: str,
 ) -> None:
@@ -168,6 +207,7 @@ async def export(
     if chosen not in FORMATS[what]:
         raise Trouble(f"{what} is written as {' or '.join(FORMATS[what])}.", code=MISUSED)
     params = {"format": chosen} | ({} if workspace is None else {"workspace": workspace})
+    params |= {} if project is None else {"project": project}
     with _sink(output) as file:
         async with client.stream("GET", f"/{what}/export", params=params) as response:
             if response.status_code >= 400:

@@ -2,13 +2,10 @@
 
 from collections.abc import Callable
 
-from alembic.runtime.migration import MigrationContext
-from alembic.util import CommandError
-
 from app.commands.trouble import MISUSED, Trouble, plainly, require_folder
 from app.settings import Settings
 from app.store.engines import make_engine
-from app.store.migrate import downgrade, upgrade
+from app.store.migrate import current, downgrade, upgrade
 from app.store.processlock import ProcessLock
 
 EMPTY = "nothing"
@@ -17,6 +14,8 @@ EMPTY = "nothing"
 def migrate(settings: Settings, *, revision: str, down: bool) -> tuple[str, str]:
     """Migrate to a revision; answers the revisions before and after."""
     url = settings.database_admin_url or settings.database_url
+    from alembic.util import CommandError  # noqa: PLC0415 (slow to import, and seldom needed)
+
     act: Callable[..., None] = downgrade if down else upgrade
     require_folder(settings.database_url)
     with plainly(), ProcessLock(settings.database_url, url="http://127.0.0.1:0"):
@@ -33,7 +32,7 @@ def revision_of(url: str) -> str:
     engine = make_engine(url)
     try:
         with engine.connect() as connection:
-            heads = MigrationContext.configure(connection).get_current_heads()
+            found = current(connection)
     finally:
         engine.dispose()
-    return ", ".join(heads) or EMPTY
+    return ", ".join(sorted(found)) or EMPTY

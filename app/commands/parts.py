@@ -2,22 +2,26 @@
 
 import json
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 from app.commands.trouble import Trouble
 from app.flows.import_usage import MAX_LINE
+from app.gateways.archives import BLOCK, GZIP
 
-Kind = Literal["usage", "policy"]
+Kind = Literal["usage", "policy", "memories"]
 
 HEAD = 1 << 20
 PART = 4 << 20
 TRIED_LINES = 50
 COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"PK\x03\x04")
 """How files of gzip, bzip2, xz, zstd and zip begin."""
+
+MEMORY_KEYS = ("text", "memory", "results")
 
 BY_SUFFIX: dict[str, Kind] = {
     ".jsonl": "usage",
@@ -49,23 +53,34 @@ class Source:
         self.size = size
         self._file = file
         self._head = file.read(HEAD)
-        if self._head.startswith(COMPRESSED):
+        self._is_tree = _unpacked(self._head)[257:262] == b"ustar"
+        if self._head.startswith(COMPRESSED) and not self._is_tree:
             raise Trouble(f"{name} is compressed: unpack it (gunzip for .gz), then import that.")
 
     @property
     def kind(self) -> Kind:
-        """Whether it is a usage log or a policy file."""
+        """Whether it is a usage log, a policy file, or memories."""
+        if self._is_tree:
+            return "memories"
         known = BY_SUFFIX.get(Path(self.name).suffix.lower())
-        if known is not None:
+        if known == "policy":
             return known
         lines = self._head.split(b"\n")[:TRIED_LINES]
-        return "usage" if any(map(_is_event, lines)) else "policy"
+        for found in map(_parsed, (*lines, self._head)):
+            if (kind := _kind_of(found)) is not None:
+                return kind
+        return known or "policy"
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether it is made of JSON objects, one in a line."""
+        return not self._is_tree and isinstance(_parsed(self._head.split(b"\n", 1)[0]), dict)
 
     def read(self, limit: int) -> bytes:
         """All of it. Errors: Trouble if that is more than `limit` bytes."""
         data = self._head + self._file.read(max(0, limit + 1 - len(self._head)))
         if len(data) > limit:
-            raise Trouble(f"{self.name}: longer than {limit:,} bytes; is it a policy file?")
+            raise Trouble(f"{self.name}: longer than {limit:,} bytes; is it a {self.kind} file?")
         return data
 
     def chunks(self) -> Iterator[bytes]:
@@ -92,7 +107,7 @@ def open_source(name: str) -> Iterator[Source]:
         raise Trouble(f"{name}: {error.strerror}.") from error
 
 
-def parts(source: Source, size: int = PART) -> Iterator[Part]:
+def parts(source: Source, size: int = PART, *, longest: int = MAX_LINE) -> Iterator[Part]:
     """A log in parts of about `size` bytes; what is left of an endless line is still too long."""
     first, taken, rest = 1, 0, b""
     waiting: list[bytes] = []
@@ -102,7 +117,7 @@ def parts(source: Source, size: int = PART) -> Iterator[Part]:
         *whole, rest = (rest + chunk).split(b"\n")
         waiting += whole
         held += sum(map(len, whole))
-        rest = rest[: MAX_LINE + 1]
+        rest = rest[: longest + 1]
         if held >= size:
             yield Part(first, taken, b"\n".join(waiting) + b"\n")
             first += len(waiting)
@@ -112,9 +127,29 @@ def parts(source: Source, size: int = PART) -> Iterator[Part]:
         yield Part(first, taken, b"\n".join(waiting) + b"\n")
 
 
-def _is_event(line: bytes) -> bool:
+def _parsed(text: bytes) -> Any:
     try:
-        found = json.loads(line)
-    except ValueError:
-        return False
-    return isinstance(found, dict) and "agent" in found
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _kind_of(found: Any) -> Kind | None:
+    """What a file is that holds this; None if that tells nothing."""
+    if isinstance(found, list):
+        return "memories"
+    if not isinstance(found, dict):
+        return None
+    if "tokens_loaded" not in found and any(name in found for name in MEMORY_KEYS):
+        return "memories"
+    return "usage" if "agent" in found else None
+
+
+def _unpacked(head: bytes) -> bytes:
+    """The first block of what is compressed."""
+    if not head.startswith(GZIP):
+        return head
+    try:
+        return zlib.decompressobj(wbits=31).decompress(head, BLOCK)
+    except zlib.error:
+        return b""

@@ -14,6 +14,9 @@ from app.main import create_app
 from app.settings import Settings
 from app.store.processlock import DatabaseInUse
 
+COMMANDS_OWN = {"host": "127.0.0.1", "port": 0, "backup_interval_seconds": 0}
+"""Settings of a service that lasts as long as a command: it does nothing by itself."""
+
 TIMEOUT = httpx.Timeout(600, connect=5)
 TRIES = 6
 NAMED_FAULTS = 20
@@ -69,7 +72,7 @@ def serves(held: DatabaseInUse) -> bool:
 async def _own(settings: Settings, warn: Say) -> AsyncIterator[httpx.AsyncHTTPTransport]:
     """The service in this process, on a socket that only this user can open."""
     wait_for_database(settings, warn=warn)
-    app = create_app(settings.model_copy(update={"host": "127.0.0.1", "port": 0}))
+    app = create_app(settings.model_copy(update=COMMANDS_OWN))
     started = asyncio.Event()
     with TemporaryDirectory(prefix="membudget-") as folder:
         path = f"{folder}/socket"

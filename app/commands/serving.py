@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
 
 from app.commands.trouble import MISUSED, Say, Trouble, plainly, require_folder
+from app.commands.wire import JoinedProtocol
 from app.main import create_app
 from app.settings import Settings
 from app.store.database import Store
@@ -58,10 +59,10 @@ def configure(
 ) -> uvicorn.Config:
     """How the application is served, wherever it is."""
     return uvicorn.Config(
-        app,
+        app.build_middleware_stack(),  # FastAPI's own entrance looks for telemetry on each request
         uds=socket_path,
         loop="uvloop",
-        http="httptools",
+        http=JoinedProtocol,
         ws="none",
         lifespan="off",  # ours runs around the server, so that its errors reach the command
         access_log=False,

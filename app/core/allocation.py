@@ -1,17 +1,27 @@
 """Decide what one run may load, and which of its memories that is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Literal
 
+from app.core.appraisal import SHORTLIST_ROOM, Aim, TaskContext, appraise, shortlist
 from app.core.budgets import Budget, Room, budget_for, rooms
 from app.core.complexity import Context, Signal, Verdict
 from app.core.memory import Candidate, scope_in
 from app.core.monitoring import Load, Monitor, opened, record
 from app.core.packing import SHARED_SCOPE, Selection, select
-from app.core.profiles import AgentMatch, Enforcement, MatchKind, PolicyKind, ResolvedPolicy
+from app.core.profiles import (
+    AgentMatch,
+    Enforcement,
+    MatchKind,
+    PolicyKind,
+    ResolvedPolicy,
+    Scoring,
+)
+from app.core.recall import Pool
+from app.core.rendering import Format
 from app.core.terms import Alert, Terms, terms_of
 from app.core.values import value
 
@@ -44,7 +54,15 @@ class Request:
     context: Context = field(default_factory=Context)
     select: Literal["none", "given", "stored"] | None = None
     """None: `given` when memories are sent, else `none`."""
+    scoring: Scoring | None = None
+    """None: as the policy says."""
+    render: Format | None = None
+    """Also write the text to load; the budget then holds for that text."""
     explain: bool = False
+    query_embedding: Sequence[float] | None = None
+    """Of the task."""
+    hints: TaskContext = field(default_factory=TaskContext)
+    """What files of a memory tree are matched with."""
     ttl_seconds: float = DEFAULT_TTL_SECONDS
 
 
@@ -159,13 +177,16 @@ def decide(
     agent: AgentMatch | None,
     verdict: Verdict,
     candidates: Sequence[Candidate] = (),
+    pool: Pool | None = None,
+    count: Callable[[str], int] | None = None,
     now: datetime,
     id: str | None,
     ttl_seconds: float | None = None,
 ) -> Decision:
     """The budget that the policy gives, the memories that fit, and these booked as loads.
 
-    `ttl_seconds` is the request's unless given.
+    Memories are chosen from `candidates`, or from a `pool` of stored ones. `count` tells the
+    tokens of a text that is rendered. `ttl_seconds` is the request's unless given.
     """
     offer = _offer(policy, verdict.tier)
     budget = offer.budget
@@ -173,17 +194,23 @@ def decide(
     monitor = opened(offer.terms, budget=budget.tokens, now=now, ttl_seconds=ttl)
 
     selection = None
-    if wants_selection(request, candidates):
+    if pool is not None or wants_selection(request, candidates):
+        aim = _aim(request, policy, agent, now)
+        if pool is not None:
+            candidates, scores = shortlist(aim, pool, room=SHORTLIST_ROOM * budget.tokens)
+        else:
+            scores = appraise(aim, candidates)
         selection = select(
             candidates,
+            scores,
             offer.rooms,
             budget=budget.tokens,
-            task=request.task,
-            weights=policy.weights,
-            half_life_hours=policy.half_life_hours,
             rigid=policy.rigid,
-            now=request.as_of or now,
+            now=aim.at,
             default_scope=FIRST_TIER if policy.text_kind == "query" else SHARED_SCOPE,
+            render=request.render,
+            count=count,
+            explain=request.explain,
         )
         chosen = [
             Load(scope=one.scope, tokens=one.tokens, memory_id=one.id) for one in selection.selected
@@ -215,10 +242,24 @@ def decide(
 
 
 def wants_selection(request: Request, candidates: Sequence[Candidate]) -> bool:
-    """Whether memories are to be chosen; unless said otherwise, when some are sent."""
+    """Whether memories that were sent are to be chosen from; unless it says, if there are some."""
     if request.select is None:
         return bool(candidates)
-    return request.select != "none"
+    return request.select == "given"
+
+
+def _aim(request: Request, policy: ResolvedPolicy, agent: AgentMatch | None, now: datetime) -> Aim:
+    return Aim(
+        task=request.task or "",
+        at=request.as_of or now,
+        scoring=request.scoring or policy.scoring,
+        weights=policy.weights,
+        half_life_hours=policy.half_life_hours,
+        agent=None if agent is None else full_name(agent),
+        context=request.hints,
+        embedding=request.query_embedding,
+        explain=request.explain,
+    )
 
 
 def used_scopes(scopes: Sequence[ScopeUse], loaded: Mapping[str, int]) -> tuple[ScopeUse, ...]:
@@ -236,11 +277,16 @@ def used_scopes(scopes: Sequence[ScopeUse], loaded: Mapping[str, int]) -> tuple[
     )
 
 
+def full_name(match: AgentMatch) -> str:
+    """The agent that was matched, `type/name` where its type is known."""
+    return match.name if match.type is None else f"{match.type}/{match.name}"
+
+
 def _agent(match: AgentMatch | None) -> Agent | None:
     if match is None:
         return None
     return Agent(
-        name=match.name if match.type is None else f"{match.type}/{match.name}",
+        name=full_name(match),
         type=match.type,
         requested=match.requested,
         match=match.match,

@@ -4,7 +4,9 @@ DomainError
 ├── InvalidRequest        invalid_request       a value is out of range or contradicts another
 │   ├── InvalidPolicy     invalid_policy       a profile, workspace or file breaks a rule
 │   ├── InvalidPattern    invalid_pattern      a signal's pattern is no bounded RE2 pattern
-│   └── NotAvailable      not_available        a field that this version does not have yet
+│   ├── NotAvailable      not_available        a field that this version does not have yet
+│   ├── BackupDamaged     backup_damaged       a backup is not what was written
+│   └── BackupUnreadable  backup_unreadable    a backup is of a version that cannot be read here
 ├── NotFound              not_found             no such object in this workspace
 │   └── UnknownAgent      unknown_agent         strict was asked for and no agent has this name
 ├── Conflict              conflict              the object is in another state than asked for
@@ -54,6 +56,14 @@ class InvalidPattern(InvalidRequest):
 
 class NotAvailable(InvalidRequest):
     code = "not_available"
+
+
+class BackupDamaged(InvalidRequest):
+    code = "backup_damaged"
+
+
+class BackupUnreadable(InvalidRequest):
+    code = "backup_unreadable"
 
 
 class NotFound(DomainError):

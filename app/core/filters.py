@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from app.core.memory import State
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllocationFilter:
@@ -26,5 +28,21 @@ class UsageFilter:
     user: str | None = None
     model: str | None = None
     session_id: str | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryFilter:
+    """Which memories to look at; moments in microseconds since 1970."""
+
+    workspace: str
+    project: str | None = None
+    agent: str | None = None
+    scope: str | None = None
+    is_default_scope: bool = False
+    """Whether memories without a scope count as of this one."""
+    state: State | None = None
+    """None: active and archived."""
     since: int | None = None
     until: int | None = None

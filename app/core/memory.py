@@ -1,13 +1,18 @@
 """Describe a memory that asks for room in a budget, and the scope it belongs to."""
 
-from collections.abc import Collection, Mapping
+import hashlib
+import struct
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from app.core.values import value
+from app.core.words import stems
 
 DEFAULT_IMPORTANCE = 0.5  # spec, memories: what a memory without an importance has
+
+KEPT_ENCODING = "cl100k_base"  # "Settled details": what a memory's tokens are told in
 
 OTHER_SCOPE_NAMES: Mapping[str, str] = {  # spec A12 and "Defaults": names the originals also used
     "agent-specific": "agent_patterns",
@@ -27,6 +32,7 @@ class Candidate:
     scope: str | None = None
     """None: `global` under a profile, `working` in a workspace's tiers."""
     text: str | None = None
+    path: str | None = None
     created_at: datetime | None = None
     """None counts as created just now."""
     last_accessed_at: datetime | None = None
@@ -42,6 +48,7 @@ class Candidate:
     session: str | None = None
     speaker: str | None = None
     position: int | None = None
+    embedding: Sequence[float] | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -79,6 +86,56 @@ class Memory:
     embedding: tuple[float, ...] | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     state: State = "active"
+    state_at: int = 0
+    """When it came into this state."""
+    tokens: int = 0
+    """Of its text in cl100k_base."""
+    fingerprint: bytes = b""
+    """Digest of what it was made from, where it may be sent again."""
+
+
+@value
+class MemoryText:
+    """A text as it is kept once, however many memories hold it."""
+
+    content: bytes
+    text: str
+    words: str
+    """Its stems in order, a space between."""
+    tokens: int
+    """In cl100k_base."""
+
+    @property
+    def length(self) -> int:
+        """Number of words."""
+        return self.words.count(" ") + 1 if self.words else 0
+
+
+def float32(values: Iterable[float]) -> tuple[float, ...]:
+    """Numbers as an embedding keeps them. Errors: OverflowError where one is too large."""
+    numbers = list(values)
+    return struct.unpack(f"<{len(numbers)}f", struct.pack(f"<{len(numbers)}f", *numbers))
+
+
+def content_of(text: str) -> bytes:
+    """The digest that stands for a text."""
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+def texts_of(
+    texts: Iterable[str], count: Callable[[Sequence[str]], Sequence[int]]
+) -> dict[bytes, MemoryText]:
+    """Distinct texts by their digest, as they are kept; `count` tells tokens in cl100k_base."""
+    distinct = {content_of(text): text for text in texts}
+    counts = count(list(distinct.values()))
+    return {
+        content: MemoryText(content=content, text=text, words=" ".join(stems(text)), tokens=tokens)
+        for (content, text), tokens in zip(distinct.items(), counts, strict=True)
+    }
+
+
+REFERENCE = "reference"
+"""The scope of what is kept to be looked up: it is searched, and no agent loads it unasked."""
 
 
 def scope_in(names: Collection[str], scope: str) -> str | None:

@@ -1,22 +1,25 @@
-"""Choose the memories that are worth most within the room of each scope."""
+"""Choose the memories to load, and say of each why it is chosen or dropped."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Literal
 
 from app.core.budgets import Room
-from app.core.memory import Candidate, scope_in
-from app.core.profiles import ScoreWeights
-from app.core.scoring import Score, Scorer
+from app.core.choosing import Choice, Problem
+from app.core.explaining import RENDERED_WORK, WORK, budgets_that_include, can_write, displacers
+from app.core.fitting import fit
+from app.core.memory import Candidate
+from app.core.rendering import Format
+from app.core.scoring import Score
+from app.core.screening import SHARED_SCOPE, Item, SetAside, items_of, set_aside
+from app.core.values import value
+
+__all__ = ["SHARED_SCOPE", "Dropped", "Selected", "Selection", "select"]
 
 Reason = Literal["over_budget", "duplicate", "expired", "below_threshold"]
 
-SHARED_SCOPE = "global"  # spec, "Rooms": of equal contents the copy outside it is kept
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Selected:
     """A memory to load, and why."""
 
@@ -31,7 +34,7 @@ class Selected:
     """In the room of its scope, or in room that other scopes left unused."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Dropped:
     """A memory that is not loaded, and why."""
 
@@ -41,11 +44,13 @@ class Dropped:
     score: float
     reason: Reason
     min_budget_to_include: int | None = None
+    """The smallest budget tried that includes it, with rooms of the same shares."""
     displaced_by: str | None = None
-    """The memory with the same content, id or group that was preferred."""
+    """The memory of the same content, id or group that was preferred; of one that is over budget,
+    a memory without which it would have been selected."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Selection:
     """Each candidate once: selected or dropped, best first."""
 
@@ -54,182 +59,127 @@ class Selection:
     """Share of the budget, 0–1."""
     value: float
     """Sum of the scores of what is selected."""
-    upper_bound: None = None
-    gap_pct: None = None
-    context: None = None
-    rendered_tokens: None = None
+    upper_bound: float | None = None
+    """No choice is worth more."""
+    gap_pct: float | None = None
+    """How far `value` may be below the best: 0–100 per cent of `upper_bound`."""
+    context: str | None = None
+    """The text to load, where one was asked for."""
+    rendered_tokens: int | None = None
+    """Counted tokens of `context`."""
     selected: tuple[Selected, ...]
     dropped: tuple[Dropped, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
-    candidate: Candidate
-    scope: str
-    home: str | None
-    """The policy's scope it counts in; None: it lives on unused room only."""
-    score: Score
-    at: int
-    """Its position in the request."""
-
-
 def select(
     candidates: Sequence[Candidate],
+    scores: Sequence[Score],
     rooms: Sequence[Room],
     *,
     budget: int,
-    task: str | None,
-    weights: ScoreWeights,
-    half_life_hours: Decimal,
     rigid: bool,
     now: datetime,
     default_scope: str = SHARED_SCOPE,
+    render: Format | None = None,
+    count: Callable[[str], int] | None = None,
+    explain: bool = False,
 ) -> Selection:
-    """The greedy choice: pinned first, then each scope in its room, then what room is left.
+    """Each candidate selected or dropped, within the budget.
 
-    Rigid scopes lend nothing to each other; a scope that the policy lacks lives on unused room
-    either way. The budget is never exceeded.
+    `scores` are those of the candidates, in their order. With `render` the text to load is written
+    as well, and the budget also holds for its tokens as `count` counts them; memories without a
+    text are not in it. With `explain` drops for want of room say what would include them,
+    unless that takes writing very long texts.
     """
-    free = {room.name: room.tokens for room in rooms}
-    scorer = Scorer(task=task, weights=weights, half_life_hours=half_life_hours, now=now)
-    items = sorted(_weigh(candidates, free, scorer, default_scope), key=_by_score)
+    items = items_of(candidates, scores, frozenset(room.name for room in rooms), default_scope)
+    aside = set_aside(items, now=now)
+    waiting = [item for item in items if item.at not in aside]
+    problem = Problem(items=waiting, rooms=rooms, budget=budget, rigid=rigid)
+    fitted = fit(problem, render, count)
+    needed: dict[int, int] = {}
+    displaced: dict[int, str] = {}
+    if explain and (render is None or can_write(problem)):
+        work = WORK if render is None else RENDERED_WORK
 
-    dropped = {
-        item.at: _drop(item, "expired")
-        for item in items
-        if item.candidate.expires_at is not None and item.candidate.expires_at <= now
-    }
-    dropped |= _repeated([item for item in items if item.at not in dropped])
-    waiting = [item for item in items if item.at not in dropped]
-    selected: dict[int, Selected] = {}
-    left = budget
+        def choose(other: Problem) -> Choice:
+            return fit(other, render, count).choice
 
-    for item in waiting:
-        tokens = item.candidate.tokens
-        room = free.get(item.home, 0) if rigid and item.home is not None else left
-        if item.candidate.pinned and tokens <= min(room, left):
-            selected[item.at] = _choose(item, "pinned")
-            left -= tokens
-            if item.home is not None:
-                free[item.home] -= tokens
-
-    for name in free:
-        own = [item for item in waiting if item.home == name and item.at not in selected]
-        for item in _best_packing(own, max(0, min(free[name], left))):
-            selected[item.at] = _choose(item, "room")
-            left -= item.candidate.tokens
-
-    homeless = [
-        item for item in waiting if item.at not in selected and (not rigid or item.home is None)
-    ]
-    for item in _best_packing(homeless, left):
-        selected[item.at] = _choose(item, "lent_room")
-        left -= item.candidate.tokens
-
-    used = budget - left
+        budgets = budgets_that_include(problem, fitted.choice, choose, work=work)
+        needed = {waiting[at].at: tokens for at, tokens in budgets.items()}
+        others = displacers(problem, fitted.choice, choose, work=work)
+        displaced = {waiting[at].at: waiting[by].candidate.id for at, by in others.items()}
+    choice = fitted.choice
+    chosen = [waiting[index] for index in choice.chosen]
+    tokens = sum(item.candidate.tokens for item in chosen)
     return Selection(
-        tokens=used,
-        utilization=used / budget if budget else 0.0,
-        value=sum(chosen.score for chosen in selected.values()),
-        selected=tuple(selected[item.at] for item in items if item.at in selected),
-        dropped=tuple(
-            dropped.get(item.at) or _drop(item, "over_budget")
-            for item in items
-            if item.at not in selected
-        ),
+        tokens=tokens,
+        utilization=tokens / budget if budget else 0.0,
+        value=choice.value,
+        upper_bound=choice.bound,
+        gap_pct=100 * (choice.bound - choice.value) / choice.bound if choice.bound else 0.0,
+        context=fitted.text,
+        rendered_tokens=fitted.tokens,
+        selected=_selected(chosen, rooms),
+        dropped=_dropped(items, aside, chosen, needed, displaced),
     )
 
 
-def _weigh(
-    candidates: Iterable[Candidate],
-    names: Mapping[str, int],
-    scorer: Scorer,
-    default_scope: str,
-) -> Iterator[_Item]:
-    for at, candidate in enumerate(candidates):
-        scope = default_scope if candidate.scope is None else candidate.scope
-        yield _Item(candidate, scope, scope_in(names, scope), scorer.score(candidate), at)
+def _selected(chosen: Sequence[Item], rooms: Sequence[Room]) -> tuple[Selected, ...]:
+    free = {room.name: room.tokens for room in rooms}
+    for item in chosen:
+        if item.candidate.pinned and item.home is not None:
+            free[item.home] -= item.candidate.tokens
+    selected = []
+    for item in chosen:
+        candidate, score = item.candidate, item.score
+        fits = item.home is not None and candidate.tokens <= free[item.home]
+        if item.home is not None and fits and not candidate.pinned:
+            free[item.home] -= candidate.tokens
+        selected.append(
+            Selected(
+                id=candidate.id,
+                scope=item.scope,
+                tokens=candidate.tokens,
+                score=score.total,
+                relevance=score.relevance,
+                importance=score.importance,
+                freshness=score.freshness,
+                reason="pinned" if candidate.pinned else "room" if fits else "lent_room",
+            )
+        )
+    return tuple(selected)
 
 
-def _best_packing(items: Sequence[_Item], room: int) -> Sequence[_Item]:
-    """The most valuable of three greedy fills, each skipping what does not fit.
-
-    By score is the original's rule; by score per token wins where one large memory would push
-    out many small ones; scores in the order given repeat the original's way with equal scores.
-    """
-    if sum(item.candidate.tokens for item in items) <= room:
-        return items
-    fills = (
-        _fill(items, room),
-        _fill(sorted(items, key=_by_density), room),
-        _fill(sorted(items, key=lambda item: (-item.score.total, item.at)), room),
-    )
-    return max(fills, key=lambda fill: sum(item.score.total for item in fill))
-
-
-def _fill(items: Iterable[_Item], room: int) -> list[_Item]:
-    chosen = []
+def _dropped(
+    items: Sequence[Item],
+    aside: Mapping[int, SetAside],
+    chosen: Sequence[Item],
+    needed: Mapping[int, int],
+    displaced: Mapping[int, str],
+) -> tuple[Dropped, ...]:
+    """What is not chosen; one whose group has another chosen is a duplicate of that."""
+    taken = {item.at for item in chosen}
+    by_group = {item.candidate.group: item.candidate.id for item in chosen if item.candidate.group}
+    dropped = []
     for item in items:
-        if item.candidate.tokens <= room:
-            chosen.append(item)
-            room -= item.candidate.tokens
-    return chosen
-
-
-def _repeated(items: Sequence[_Item]) -> dict[int, Dropped]:
-    """What another candidate of the same id, content or group stands for."""
-    dropped = _but_the_first(items, lambda item: item.candidate.id)
-    rest = [item for item in items if item.at not in dropped]
-    dropped |= _but_the_first(sorted(rest, key=_by_ownership), lambda item: item.candidate.text)
-    rest = [item for item in items if item.at not in dropped]
-    pinned_first = sorted(rest, key=lambda item: not item.candidate.pinned)
-    return dropped | _but_the_first(pinned_first, lambda item: item.candidate.group)
-
-
-def _but_the_first(
-    items: Iterable[_Item], identity: Callable[[_Item], str | None]
-) -> dict[int, Dropped]:
-    first: dict[str, _Item] = {}
-    dropped = {}
-    for item in items:
-        if key := identity(item):
-            kept = first.setdefault(key, item)
-            if kept is not item:
-                dropped[item.at] = _drop(item, "duplicate", displaced_by=kept.candidate.id)
-    return dropped
-
-
-def _by_ownership(item: _Item) -> tuple[bool, bool]:
-    return (not item.candidate.pinned, item.scope == SHARED_SCOPE)
-
-
-def _by_score(item: _Item) -> tuple[float, int, str, int]:
-    return (-item.score.total, item.candidate.tokens, item.candidate.id, item.at)
-
-
-def _by_density(item: _Item) -> tuple[float, float, int, str, int]:
-    return (-item.score.total / max(item.candidate.tokens, 1), *_by_score(item))
-
-
-def _choose(item: _Item, reason: Literal["pinned", "room", "lent_room"]) -> Selected:
-    return Selected(
-        id=item.candidate.id,
-        scope=item.scope,
-        tokens=item.candidate.tokens,
-        score=item.score.total,
-        relevance=item.score.relevance,
-        importance=item.score.importance,
-        freshness=item.score.freshness,
-        reason=reason,
-    )
-
-
-def _drop(item: _Item, reason: Reason, *, displaced_by: str | None = None) -> Dropped:
-    return Dropped(
-        id=item.candidate.id,
-        scope=item.scope,
-        tokens=item.candidate.tokens,
-        score=item.score.total,
-        reason=reason,
-        displaced_by=displaced_by,
-    )
+        if item.at in taken:
+            continue
+        why = aside.get(item.at)
+        reason: Reason = "over_budget"
+        displaced_by = displaced.get(item.at)
+        if why is not None:
+            reason, displaced_by = why.reason, why.displaced_by
+        elif item.candidate.group in by_group:
+            reason, displaced_by = "duplicate", by_group[item.candidate.group]
+        dropped.append(
+            Dropped(
+                id=item.candidate.id,
+                scope=item.scope,
+                tokens=item.candidate.tokens,
+                score=item.score.total,
+                reason=reason,
+                min_budget_to_include=needed.get(item.at) if reason == "over_budget" else None,
+                displaced_by=displaced_by,
+            )
+        )
+    return tuple(dropped)

@@ -18,7 +18,8 @@ MAX_HOURS = 10_000_000
 BUILT_SCORINGS = ("formula",)
 SHARE_KEYS = tuple(f"{name}_memory_pct" for name, _ in WORKSPACE_TIERS)
 SCORE_KEYS = ("relevance", "importance", "freshness")
-MAY_BE_NULL = ("scoring", "enforcement", "alert_thresholds")
+MAX_DAYS = 100_000
+MAY_BE_NULL = ("scoring", "enforcement", "alert_thresholds", "retention")
 
 Check = Callable[[Faults, Loc, Any], object]
 
@@ -50,6 +51,19 @@ def _check_fields(faults: Faults, loc: Loc, value: Any, checks: Mapping[str, Che
                 check(faults, (*loc, key), value[key])
 
 
+def _check_scope_days(faults: Faults, loc: Loc, value: Any) -> None:
+    """Days by scope; `null` takes away what a lower layer states."""
+    if faults.mapping(loc, value):
+        for scope, days in value.items():
+            faults.name((*loc, scope), scope)
+            _check_days(faults, (*loc, scope), days)
+
+
+def _check_days(faults: Faults, loc: Loc, days: Any) -> None:
+    if days is not None:
+        faults.whole(loc, days, high=MAX_DAYS)
+
+
 BUDGET_CHECKS: Mapping[str, Check] = {
     "workspace_id": lambda faults, loc, value: faults.name(loc, value),
     "max_total_tokens": lambda faults, loc, value: faults.whole(loc, value),
@@ -67,6 +81,7 @@ BUDGET_CHECKS: Mapping[str, Check] = {
     "scoring": lambda faults, loc, value: check_built(faults, loc, value, BUILT_SCORINGS),
     "enforcement": lambda faults, loc, value: faults.choice(loc, value, ENFORCEMENTS),
     "alert_thresholds": check_thresholds,
+    "retention": lambda faults, loc, value: _check_fields(faults, loc, value, RETENTION_CHECKS),
 }
 FRESHNESS_CHECKS: Mapping[str, Check] = {
     "half_life_hours": lambda faults, loc, value: faults.number(
@@ -79,4 +94,9 @@ PROMOTION_CHECKS: Mapping[str, Check] = {
 }
 DEMOTION_CHECKS: Mapping[str, Check] = {
     "threshold": lambda faults, loc, value: faults.number(loc, value, high=1),
+}
+RETENTION_CHECKS: Mapping[str, Check] = {
+    "scope_days": _check_scope_days,
+    "deleted_days": _check_days,
+    "archived_days": _check_days,
 }

@@ -19,6 +19,7 @@ from app.core.policy_fields import (
     ENFORCEMENTS,
     check_performance,
     check_profile,
+    check_rules,
     check_signals,
     check_thresholds,
     check_tiers,
@@ -158,6 +159,8 @@ def _check_values(faults: Faults, document: Document) -> None:
         check_thresholds(faults, ("alert_thresholds",), document["alert_thresholds"])
     if document.get("tuning_parameters") is not None:
         check_tuning(faults, ("tuning_parameters",), document["tuning_parameters"])
+    if document.get("memory_lifecycle") is not None:
+        check_rules(faults, ("memory_lifecycle",), document["memory_lifecycle"])
     if document.get("performance") is not None:
         check_performance(faults, ("performance",), document["performance"])
     if document.get("about") is not None and faults.mapping(

@@ -13,7 +13,13 @@ Document = Mapping[str, Any]
 DEFAULT_WORKSPACE = "default"
 
 ENTRY_SECTIONS = ("profiles", "agent_assignments", "aliases", "projects", "users")
-FIELD_SECTIONS = ("alert_thresholds", "tuning_parameters", "performance", "about")
+FIELD_SECTIONS = (
+    "alert_thresholds",
+    "tuning_parameters",
+    "memory_lifecycle",
+    "performance",
+    "about",
+)
 VALUE_KEYS = ("default_profile", "enforcement")
 OWN_SECTIONS = ("budget", "projects", "users")
 """What `default` states here holds for `default` alone."""

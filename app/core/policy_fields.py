@@ -1,10 +1,12 @@
 """Check the parts of a policy document: a profile, a user, tiers, thresholds, signals."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from app.core.complexity import QUERY_TIERS, TASK_TIERS
 from app.core.errors import InvalidPattern
+from app.core.lifecycle_rules import RULE_SHARES, Rules
 from app.core.patterns import MAX_USER_SIGNALS, SignalTable
 from app.core.policy_documents import Document
 from app.core.policy_faults import Faults, Loc
@@ -35,6 +37,7 @@ TUNING_SHARES = (
 )
 TUNING_SAMPLES = "minimum_samples_for_recommendation"
 SIGNAL_TIERS = ("simple", "complex", "multi-system", "simplicity", "complexity")
+RULES = tuple(field.name for field in fields(Rules))
 PERFORMANCE_KEYS = ("track_history", "max_history_size", "auto_export_interval")
 
 
@@ -141,6 +144,16 @@ def check_tuning(faults: Faults, loc: Loc, tuning: Any) -> None:
                 faults.whole((*loc, key), value, high=MAX_SAMPLES)
             elif key in TUNING_SHARES:
                 faults.number((*loc, key), value, high=1)
+
+
+def check_rules(faults: Faults, loc: Loc, rules: Any) -> None:
+    """The numbers by which memories are looked after; `null` takes a lower layer's away."""
+    if faults.mapping(loc, rules, keys=RULES):
+        for key, value in rules.items():
+            if key in RULE_SHARES and value is not None:
+                faults.number((*loc, key), value, high=1, above=True)
+            elif key in RULES and value is not None:
+                faults.whole((*loc, key), value)
 
 
 def check_performance(faults: Faults, loc: Loc, performance: Any) -> None:

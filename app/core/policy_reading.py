@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from app.core.alerts import Level, Threshold
 from app.core.complexity import QUERY_TIERS, TASK_TIERS
+from app.core.lifecycle_rules import RULE_SHARES, Rules
 from app.core.patterns import SignalSpec
 from app.core.policy_documents import Document
 from app.core.profiles import (
@@ -18,6 +19,7 @@ from app.core.profiles import (
     Tuning,
     WorkspaceBudget,
 )
+from app.core.retention import WAY_BACK_DAYS, Retention
 
 LEVELS: tuple[Level, ...] = get_args(Level)
 WORKSPACE_TIERS = (("working", 3), ("project", 2), ("long_term", 0), ("rag", 1))
@@ -149,6 +151,16 @@ def read_tuning(data: Document) -> Tuning:
     )
 
 
+def read_rules(data: Document) -> Rules:
+    """The numbers by which memories are looked after, as far as they are stated."""
+    stated: dict[str, Any] = {
+        name: float(number) if name in RULE_SHARES else int(number)
+        for name, number in data.items()
+        if number is not None
+    }
+    return Rules(**stated)
+
+
 def read_signals(data: list[Document]) -> tuple[SignalSpec, ...]:
     """The signals that users add."""
     return tuple(
@@ -190,4 +202,16 @@ def read_budget(data: Document) -> WorkspaceBudget:
         rigid_tiers=bool(data.get("rigid_tiers", True)),
         thresholds=read_thresholds(data.get("alert_thresholds")),
         enforcement=data.get("enforcement"),
+        retention=read_retention(data.get("retention") or {}),
+    )
+
+
+def read_retention(data: Document) -> Retention:
+    """How long memories are kept, as far as a budget says so."""
+    days = data.get("scope_days") or {}
+    archived = data.get("archived_days")
+    return Retention(
+        scope_days={scope: int(number) for scope, number in days.items() if number is not None},
+        deleted_days=int(data.get("deleted_days") or WAY_BACK_DAYS),
+        archived_days=None if archived is None else int(archived),
     )

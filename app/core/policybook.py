@@ -8,6 +8,7 @@ from functools import lru_cache
 from app.core.alerts import Threshold
 from app.core.complexity import TASK_TIERS
 from app.core.errors import InvalidPattern, InvalidPolicy, InvalidRequest, UnknownAgent
+from app.core.lifecycle_rules import Rules
 from app.core.names import NameIndex, match_agent
 from app.core.patterns import SignalSpec, SignalTable
 from app.core.policy_documents import (
@@ -25,6 +26,7 @@ from app.core.policy_reading import (
     read_assignment,
     read_budget,
     read_profile,
+    read_rules,
     read_signals,
     read_thresholds,
     read_tiers,
@@ -65,6 +67,8 @@ class PolicyBook:
     thresholds: tuple[Threshold, ...]
     enforcement: Enforcement
     tuning: Tuning
+    lifecycle: Rules
+    """When memories are proposed for what, and when there are too many."""
     signals: SignalTable
     names: NameIndex
     budget: WorkspaceBudget | None
@@ -110,6 +114,7 @@ class PolicyBook:
             thresholds=read_thresholds(document.get("alert_thresholds", {})) or (),
             enforcement=(budget and budget.enforcement) or document.get("enforcement", "soft"),
             tuning=read_tuning(document.get("tuning_parameters", {})),
+            lifecycle=read_rules(document.get("memory_lifecycle", {})),
             signals=compile_signals(read_signals(document.get("signals", []))),
             names=NameIndex.build(assignments, document.get("aliases")),
             budget=budget,
@@ -275,6 +280,7 @@ class PolicyBook:
             multipliers=dict.fromkeys(TASK_TIERS, Decimal(1)),
             auto_bump=False,
             rigid=False,
+            scoring="measured",
             rounding="largest_remainder",
         )
 
@@ -307,7 +313,8 @@ class PolicyBook:
         policy = self._of_budget(
             self.default_budget, kind="workspace", name=DEFAULT_WORKSPACE, trace=why
         )
-        return replace(policy, rigid=False)  # api.md: tiers are rigid where they were declared
+        # api.md: tiers are rigid, and the formula scores, where they were declared
+        return replace(policy, rigid=False, scoring="measured")
 
     def _of_budget(
         self,
@@ -331,6 +338,7 @@ class PolicyBook:
             enforcement=budget.enforcement or self.enforcement,
             auto_bump=False,
             rigid=budget.rigid_tiers,
+            scoring="formula",
             weights=budget.weights,
             half_life_hours=budget.half_life_hours,
             rounding="floor",

@@ -1,16 +1,18 @@
 """Name the shapes of budgeting policy, as stated and as resolved for a request."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
 from app.core.alerts import Threshold
 from app.core.complexity import Kind
+from app.core.retention import Retention
 
 Enforcement = Literal["soft", "hard"]
 PolicyKind = Literal["manual", "project", "workspace", "user", "profile"]
 MatchKind = Literal["exact", "alias", "fuzzy", "default"]
+Scoring = Literal["measured", "formula"]
 Rounding = Literal["largest_remainder", "floor"]
 
 
@@ -95,6 +97,8 @@ class WorkspaceBudget:
     """Room that a tier leaves unused is not lent to the others."""
     thresholds: tuple[Threshold, ...] | None = None
     enforcement: Enforcement | None = None
+    retention: Retention = field(default_factory=Retention)
+    """How long memories are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +136,8 @@ class ResolvedPolicy:
     weights: ScoreWeights
     half_life_hours: Decimal
     rounding: Rounding
+    scoring: Scoring = "measured"
+    """How memories are scored unless a request says otherwise; `formula` uses the weights."""
 
     def __hash__(self) -> int:
         """By identity: a book hands out the same policy again, and its terms are remembered."""

@@ -1,12 +1,12 @@
 """Score how much a memory is worth to a task: relevance, importance and freshness."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from app.core.memory import Candidate
 from app.core.profiles import ScoreWeights
+from app.core.values import value
 
 SECONDS_PER_HOUR = 3600
 
@@ -21,14 +21,20 @@ STOP_WORDS = frozenset(
 _WORD = re.compile(r"\w+")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+Part = tuple[str, float, float]
+"""What a part of a score is called, its value (0–1), and its weight."""
+
+
+@value
 class Score:
-    """A score and its parts, each 0–1."""
+    """How much a memory is worth, and why."""
 
     total: float
+    """0–1: the sum of value × weight over the parts, held between these."""
     relevance: float
     importance: float
     freshness: float
+    parts: tuple[Part, ...] = ()
 
 
 class Scorer:
@@ -62,6 +68,11 @@ class Scorer:
             relevance=relevance,
             importance=candidate.importance,
             freshness=fresh,
+            parts=(
+                ("relevance", relevance, self._relevance),
+                ("importance", candidate.importance, self._importance),
+                ("freshness", fresh, self._freshness),
+            ),
         )
 
 

@@ -22,8 +22,8 @@ MAX_SUMMED_PERCENT: Final = 1_000_000 * PERCENT
 HOUR, DAY, MONTH = 1, 2, 3
 """Grains of cells: UTC hours, days and months."""
 
-TOTAL, RUN = "total", "run"
-DIMENSIONS = ("scope", "user", "project", "model", "stage")
+TOTAL, RUN, SCOPE = "total", "run", "scope"
+DIMENSIONS = (SCOPE, "user", "project", "model", "stage")
 FAMILIES = (TOTAL, RUN, *DIMENSIONS)
 """What a cell is about: all runs; agent × complexity × profile; agent × one other dimension."""
 
@@ -146,6 +146,17 @@ class Cell:
             for bucket, count in other.sketch.items():
                 sketch[bucket] = get(bucket, 0) + count
 
+    def rate(self, pct: int) -> None:
+        """Count a used per cent."""
+        self.rated += 1
+        self.pct_sum += pct if pct < MAX_SUMMED_PERCENT else MAX_SUMMED_PERCENT
+        if self.pct_min is None or pct < self.pct_min:
+            self.pct_min = pct
+        if self.pct_max is None or pct > self.pct_max:
+            self.pct_max = pct
+        bucket = bucket_of(pct)
+        self.sketch[bucket] = self.sketch.get(bucket, 0) + 1
+
     def row(self) -> tuple[Any, ...]:
         """The cell as stored, in the order of `CELL_COLUMNS`."""
         return (
@@ -208,7 +219,9 @@ def _count(cell: Cell, event: UsageEvent) -> None:
             cell.exceeded += 1
         elif event.needed_tokens is not None and event.needed_tokens > budget:
             cell.unmet += 1
-        _rate(cell, used_pct(used, budget))
+        pct = used_pct(used, budget)
+        if pct is not None:
+            cell.rate(pct)
     if event.input_tokens is not None:
         cell.input += event.input_tokens
     if event.output_tokens is not None:
@@ -241,21 +254,9 @@ def _count_scope(cell: Cell, event: UsageEvent, tokens: int) -> None:
         cell.exceeded += 1
     elif event.needed_tokens is not None and event.needed_tokens > budget:
         cell.unmet += 1
-    _rate(cell, used_pct(tokens, budget))
-
-
-def _rate(cell: Cell, pct: int | None) -> None:
-    """Count a used per cent, where there is one."""
-    if pct is None:
-        return
-    cell.rated += 1
-    cell.pct_sum += pct if pct < MAX_SUMMED_PERCENT else MAX_SUMMED_PERCENT
-    if cell.pct_min is None or pct < cell.pct_min:
-        cell.pct_min = pct
-    if cell.pct_max is None or pct > cell.pct_max:
-        cell.pct_max = pct
-    bucket = bucket_of(pct)
-    cell.sketch[bucket] = cell.sketch.get(bucket, 0) + 1
+    pct = used_pct(tokens, budget)
+    if pct is not None:
+        cell.rate(pct)
 
 
 def fold_hours(events: Iterable[UsageEvent]) -> dict[CellId, Cell]:
@@ -275,21 +276,31 @@ def fold_hours(events: Iterable[UsageEvent]) -> dict[CellId, Cell]:
         if event.stage is not None:
             _count(cells["stage", HOUR, start, agent, event.stage, ""], event)
         for scope, tokens in event.scopes.items():
-            _count_scope(cells["scope", HOUR, start, agent, scope, ""], event, tokens)
+            _count_scope(cells[SCOPE, HOUR, start, agent, scope, ""], event, tokens)
     return dict(cells)
 
 
-def fold(events: Iterable[UsageEvent]) -> dict[CellId, Cell]:
+def fold(events: Iterable[UsageEvent], *, rolled: int | None = None) -> dict[CellId, Cell]:
     """All cells that events come to: hours, days and months of every family.
 
+    `rolled`: only hours that start before this second are counted in days and months too.
     Cells of one hour's events stand for their day and month too: treat all as finished values.
     """
     hours = fold_hours(events)
+    return {**hours, **roll_up(hours if rolled is None else _before(hours, rolled))}
+
+
+def roll_up(hours: Mapping[CellId, Cell]) -> dict[CellId, Cell]:
+    """The cells of days and months that cells of hours come to; they may be the same objects."""
     parts: defaultdict[CellId, list[Cell]] = defaultdict(list)
     for (family, _, start, agent, key, key2), cell in hours.items():
         parts[family, DAY, day_start(start), agent, key, key2].append(cell)
         parts[family, MONTH, month_start(start), agent, key, key2].append(cell)
-    return {**hours, **{name: _sum(cells) for name, cells in parts.items()}}
+    return {name: _sum(cells) for name, cells in parts.items()}
+
+
+def _before(hours: Mapping[CellId, Cell], second: int) -> dict[CellId, Cell]:
+    return {at: cell for at, cell in hours.items() if at[2] < second}
 
 
 def _sum(cells: list[Cell]) -> Cell:
@@ -299,6 +310,11 @@ def _sum(cells: list[Cell]) -> Cell:
     for cell in cells:
         total.add(cell)
     return total
+
+
+def hour_start(second: int) -> int:
+    """First second of the UTC hour of a second."""
+    return second // 3_600 * 3_600
 
 
 def day_start(second: int) -> int:

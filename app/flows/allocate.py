@@ -3,21 +3,30 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from time import perf_counter_ns
 
 from anyio import to_thread
 
-from app.core.allocation import Decision, Request, decide
+from app.core.allocation import Decision, Request, decide, full_name
 from app.core.complexity import Verdict, default, detect, given
 from app.core.errors import Unavailable
 from app.core.memory import Candidate
-from app.core.profiles import ResolvedPolicy
+from app.core.profiles import AgentMatch, ResolvedPolicy
+from app.core.recall import Pool, View
+from app.core.retrieval import probe
 from app.core.signals import SignalTable
 from app.core.values import value
 from app.gateways.tokens import TokenCounter
 from app.store.allocations import New, add_many, encode
 from app.store.database import Store
+from app.store.loading import Loading, add_loading
+from app.store.pool import gather
 from app.store.shelf import PolicyShelf
+from app.store.textcache import TextCache
+
+FEW = 50
+"""Candidates that are scored and packed on the event loop; more would hold others up."""
 
 
 @value
@@ -36,15 +45,17 @@ async def allocate(
     store: Store,
     shelf: PolicyShelf,
     tokens: TokenCounter,
+    texts: TextCache,
     *,
     asked: Asked,
     now: datetime,
     new_id: Callable[[str, str], str],
 ) -> bytes:
-    """The allocation as JSON, recorded before it is answered.
+    """The allocation as JSON, recorded before it is answered; loads of stored memories, too.
 
     With the database away a soft budget is answered all the same, from policy in memory: its
-    `id` is null and `degraded` is true. Errors: UnknownAgent (strict), Unavailable (hard).
+    `id` is null, `degraded` is true, and of stored memories none is selected. Errors:
+    UnknownAgent (strict), Unavailable (hard).
     """
     started = perf_counter_ns()
     request = asked.request
@@ -61,15 +72,30 @@ async def allocate(
         strict=request.strict,
     )
     verdict = judge(request, policy, book.signals)
-    decision = decide(
+    pool, unread = None, None
+    if request.select == "stored":
+        try:
+            pool = await _stored(store, tokens, texts, request, agent, now)
+        except Unavailable as error:
+            if policy.enforcement == "hard":
+                raise
+            unread = error
+    work = partial(
+        decide,
         request,
         policy=policy,
         agent=agent,
         verdict=verdict,
         candidates=candidates,
+        pool=pool,
+        count=partial(tokens.count, encoding=tokens.encoding_for(request.model)),
         now=now,
         id=new_id("alc", request.workspace),
     )
+    takes_time = pool is not None or len(candidates) > FEW or request.render is not None
+    decision = await to_thread.run_sync(work) if takes_time else work()
+    if unread is not None:
+        return encode(degraded(decision, unread.detail).allocation)
 
     new = New(
         decision=decision,
@@ -80,11 +106,41 @@ async def allocate(
         request_hash=asked.request_hash,
     )
     try:
-        return await store.write(request.workspace, add_many, new)
+        if pool is None or decision.allocation.selection is None:
+            return await store.write(request.workspace, add_many, new)
+        chosen = [one.id for one in decision.allocation.selection.selected]
+        loading = Loading(new=new, memory_ids=chosen)
+        return await store.write(request.workspace, add_loading, loading, weight=1 + len(chosen))
     except Unavailable as error:
         if policy.enforcement == "hard":
             raise
         return encode(degraded(decision, error.detail).allocation)
+
+
+async def _stored(
+    store: Store,
+    tokens: TokenCounter,
+    texts: TextCache,
+    request: Request,
+    agent: AgentMatch | None,
+    now: datetime,
+) -> Pool:
+    """The stored memories that the request may see and that come into question."""
+    question = probe(request.task or "", request.as_of or now)
+    view = View(
+        workspace=request.workspace,
+        project=request.project,
+        agent=None if agent is None else full_name(agent),
+    )
+    return await gather(
+        store,
+        texts,
+        view,
+        question,
+        encoding=tokens.encoding_for(request.model),
+        count=tokens.count_many,
+        embeddings=request.query_embedding is not None,
+    )
 
 
 def judge(request: Request, policy: ResolvedPolicy, signals: SignalTable) -> Verdict:

@@ -21,12 +21,12 @@ from app.store.auditing import (
     count_finished,
     families,
     finished_without_event,
-    kept_cells,
     next_cell,
     next_event,
     stream_events,
     workspaces_with_books,
 )
+from app.store.cells import kept_cells
 from app.store.database import Store, Tx
 
 NAMED = 100
@@ -92,7 +92,7 @@ def _audit_workspace(tx: Tx, workspace: str, on_progress: Progress) -> Audited:
     current: int | None = None
     for day in _days(tx, workspace, names):
         if current is not None and month_start(day) != current:
-            _check_month(tx, found, names, current, months)
+            _check_month(tx, found, current, months)
             months = {}
         current = month_start(day)
 
@@ -103,12 +103,12 @@ def _audit_workspace(tx: Tx, workspace: str, on_progress: Progress) -> Audited:
         kept = {
             at: cell
             for grain in (HOUR, DAY)
-            for at, cell in kept_cells(tx, workspace, names, grain, day, day + DAY_S).items()
+            for at, cell in kept_cells(tx, workspace, grain, day, day + DAY_S).items()
         }
         _compare(found, kept, cells)
         on_progress(workspace, found.events)
     if current is not None:
-        _check_month(tx, found, names, current, months)
+        _check_month(tx, found, current, months)
     _check_allocations(tx, found)
     return found
 
@@ -128,12 +128,10 @@ def _days(tx: Tx, workspace: str, names: Sequence[str]) -> Iterator[int]:
         since = day + DAY_S
 
 
-def _check_month(
-    tx: Tx, found: Audited, names: Sequence[str], start: int, cells: Mapping[CellId, Cell]
-) -> None:
+def _check_month(tx: Tx, found: Audited, start: int, cells: Mapping[CellId, Cell]) -> None:
     first = moment(start * MICROS)
     following = month_start(int((first + timedelta(days=31)).timestamp()))
-    kept = kept_cells(tx, found.workspace, names, MONTH, start, following)
+    kept = kept_cells(tx, found.workspace, MONTH, start, following)
     _compare(found, kept, cells)
 
 

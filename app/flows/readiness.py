@@ -1,5 +1,6 @@
 """Check whether everything that a recorded answer needs is there."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.core.errors import DomainError
@@ -16,7 +17,9 @@ class Readiness:
     checks: dict[str, str]
 
 
-async def check(store: Store, shelf: PolicyShelf) -> Readiness:
+async def check(
+    store: Store, shelf: PolicyShelf, besides: Mapping[str, str | None] = {}
+) -> Readiness:
     """Ask the database and its schema, the writer, and the policy files."""
     checks = {"database": "ok", "migrations": "ok", "writer": "ok", "policy": "ok"}
     try:
@@ -30,6 +33,7 @@ async def check(store: Store, shelf: PolicyShelf) -> Readiness:
     ready = all(state == "ok" for state in checks.values())
     if shelf.file_errors:
         checks["policy"] = "; ".join(shelf.file_errors.values())  # the last good one serves on
+    checks |= {name: state for name, state in besides.items() if state is not None}
     return Readiness(ready=ready, checks=checks)
 
 

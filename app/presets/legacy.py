@@ -18,7 +18,14 @@ PROFILES_FILE_KEYS = (
     "alert_thresholds",
     "tuning_parameters",
 )
-OUR_KEYS = ("default_profile", "enforcement", "aliases", "signals", "users")
+OUR_KEYS = (
+    "default_profile",
+    "enforcement",
+    "aliases",
+    "signals",
+    "users",
+    "memory_lifecycle",
+)
 """What our documents state beyond the original's keys; written when it is stated."""
 WORKSPACE_MARKS = frozenset(("workspace_id", "max_total_tokens", "tier_allocation"))
 BESIDE_WORKSPACES = ("logging", "performance", "project_overrides")

@@ -1,6 +1,6 @@
 """Read groups of usage over pieces of time, each piece from the coarsest rows that hold it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,15 +13,34 @@ from app.core.analytics import (
     group_runs,
     merge,
 )
-from app.core.usage import DAY, HOUR, RUN, TOTAL, Cell, CellId, day_start, fold_hours, month_start
-from app.core.windows import EVENTS, MICROS, MINUTE_S, Piece, Span, pieces
-from app.store.cells import count_events, read_cells, read_series
+from app.core.usage import (
+    DAY,
+    HOUR,
+    MONTH,
+    RUN,
+    SCOPE,
+    TOTAL,
+    Cell,
+    CellId,
+    fold_hours,
+    hour_start,
+)
+from app.core.windows import EVENTS, HOUR_S, MICROS, MINUTE_S, Piece, Span, pieces
+from app.store.cells import (
+    count_by_agent,
+    count_events,
+    open_starts,
+    read_cells,
+    read_series,
+)
 from app.store.database import Tx
-from app.store.groupcache import GroupCache
+from app.store.groupcache import GroupCache, HourCells
 from app.store.usage import events_between
 
 RUN_KEYS = ("agent", "complexity", "profile", "")
 WITH_SCOPES = ("agent", "")
+MANY_AGENTS = 200
+"""Above so many agents with something new an hour is read whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +54,52 @@ class Source:
 
 
 def read_groups(source: Source, by: str, parts: Sequence[Piece]) -> Groups:
-    """Groups by one dimension ("" for all in one) over pieces of time."""
-    settled = [piece for piece in parts if _is_settled(piece)]
-    passing = [piece for piece in parts if not _is_settled(piece)]
+    """Groups by one dimension ("" for all in one) over pieces of time.
+
+    What changes with every event comes last, so that all before it is merged once.
+    """
+    rows = list(_rows(source, parts))
+    settled = [piece for piece in rows if _is_settled(piece)]
+    passing = [piece for piece in rows if not _is_settled(piece)]
     versions = tuple(_version(source, piece) for piece in settled)
-    known = source.cache.get(
-        (source.workspace, source.agents, by, tuple(settled)),
-        versions,
-        lambda: merge(
-            source.cache.get(
-                (source.workspace, source.agents, by, piece),
-                version,
-                partial(_load, source, by, piece),
-            )
-            for piece, version in zip(settled, versions, strict=True)
-        ),
-    )
+    known = _merged(source, by, tuple(settled), versions)
     return merge([known, *(_load(source, by, piece) for piece in passing)])
+
+
+def _merged(source: Source, by: str, parts: tuple[Piece, ...], versions: tuple[int, ...]) -> Groups:
+    """The groups of settled pieces: all but the last as they were merged before, and the last."""
+    if not parts:
+        return {}
+    last, version = parts[-1], versions[-1]
+
+    def load() -> Groups:
+        return merge(
+            (
+                _merged(source, by, parts[:-1], versions[:-1]),
+                source.cache.get(
+                    (source.workspace, source.agents, by, last),
+                    version,
+                    partial(_load, source, by, last),
+                ),
+            )
+        )
+
+    return source.cache.get((source.workspace, source.agents, by, parts), versions, load)
+
+
+def _rows(source: Source, parts: Sequence[Piece]) -> Iterator[Piece]:
+    """Pieces as their rows are kept: open hours are beside the days and months they are in."""
+    open_hours = open_starts(source.tx, source.workspace)
+    late: list[Piece] = []
+    for piece in parts:
+        yield piece
+        if piece.grain in (DAY, MONTH):
+            late += (
+                Piece(HOUR, start * MICROS, (start + HOUR_S) * MICROS)
+                for start in open_hours
+                if piece.since <= start * MICROS < piece.until
+            )
+    yield from late
 
 
 def read_spans(source: Source, spans: Iterable[Span], *, now: int) -> Groups:
@@ -104,22 +152,25 @@ def _is_settled(piece: Piece) -> bool:
 
 
 def _version(source: Source, piece: Piece) -> int:
-    first = piece.since // MICROS
-    start = month_start(first) if piece.grain > DAY else day_start(first)
+    grain = piece.grain if piece.grain != EVENTS else HOUR
     return count_events(
-        source.tx, source.workspace, grain=piece.grain, since=start, until=-(-piece.until // MICROS)
+        source.tx,
+        source.workspace,
+        grain=grain,
+        since=hour_start(piece.since // MICROS),
+        until=-(-piece.until // MICROS),
     )
 
 
 def _load(source: Source, by: str, piece: Piece) -> Groups:
     runs = by in RUN_KEYS
-    families = (RUN, "scope") if by in WITH_SCOPES else (RUN,) if runs else (by,)
+    families = (RUN, SCOPE) if by in WITH_SCOPES else (RUN,) if runs else (by,)
     cells = _cells(source, families, piece)
     if not runs:
         return group_dimension(cells[by])
     groups = group_runs(cells[RUN], by)
     if by in WITH_SCOPES:
-        add_scopes(groups, cells["scope"], by)
+        add_scopes(groups, cells[SCOPE], by)
     return groups
 
 
@@ -132,15 +183,58 @@ def _cells(
         )
         hours = fold_hours(events)
         return {family: _timeless(hours, family) for family in families}
+    since, until = piece.since // MICROS, piece.until // MICROS
+    if piece.grain == HOUR and until - since == HOUR_S:
+        return _hour_cells(source, families, since)
     return read_cells(
         source.tx,
         source.workspace,
         families=families,
         grain=piece.grain,
-        since=piece.since // MICROS,
-        until=piece.until // MICROS,
+        since=since,
+        until=until,
         agents=source.agents,
     )
+
+
+def _hour_cells(
+    source: Source, families: Sequence[str], start: int
+) -> Mapping[str, Mapping[CellName, Cell]]:
+    """The cells of one hour; those of agents with nothing new are as they were read before."""
+    counts = count_by_agent(source.tx, source.workspace, start)
+
+    def load(held: HourCells) -> HourCells:
+        changed = [agent for agent, events in counts.items() if held.get(agent, (0,))[0] != events]
+        if not changed:
+            return held
+        fresh = read_cells(
+            source.tx,
+            source.workspace,
+            families=families,
+            grain=HOUR,
+            since=start,
+            until=start + HOUR_S,
+            agents=changed if len(changed) <= MANY_AGENTS else (),
+        )
+        apart: dict[str, dict[str, dict[CellName, Cell]]] = {
+            agent: {family: {} for family in families} for agent in changed
+        }
+        for family, cells in fresh.items():
+            for name, cell in cells.items():
+                if name[0] in apart:
+                    apart[name[0]][family][name] = cell
+        return {**held, **{agent: (counts[agent], cells) for agent, cells in apart.items()}}
+
+    held = source.cache.hour((source.workspace, start, tuple(families)), load)
+    return {
+        family: {
+            name: cell
+            for agent in source.agents or counts
+            if agent in counts
+            for name, cell in held[agent][1][family].items()
+        }
+        for family in families
+    }
 
 
 def _timeless(cells: Mapping[CellId, Cell], family: str) -> dict[CellName, Cell]:

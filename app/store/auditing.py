@@ -4,15 +4,13 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy import ColumnElement, Table, and_, func, select
 
-from app.core.usage import CELL_COLUMNS, Cell, CellId, UsageEvent
+from app.core.usage import UsageEvent
 from app.store.database import Tx
 from app.store.tables import allocations, usage_cells, usage_events
 from app.store.usage import to_core
 
 AT_ONCE = 1_000
 """Rows held at a time."""
-
-_KEY = ("family", "grain", "start", "agent", "key", "key2")
 
 
 def workspaces_with_books(tx: Tx) -> list[str]:
@@ -68,25 +66,6 @@ def stream_events(tx: Tx, workspace: str, since: int, until: int) -> Iterator[Us
     )
     for row in tx.connection.execute(query):
         yield to_core(row)
-
-
-def kept_cells(
-    tx: Tx, workspace: str, names: Sequence[str], grain: int, since: int, until: int
-) -> dict[CellId, Cell]:
-    """The cells of a grain that start in `since` ≤ t < `until` (seconds), as they are kept."""
-    table = usage_cells.c
-    query = select(*(table[name] for name in (*_KEY, *CELL_COLUMNS))).where(
-        table.workspace == workspace,
-        table.family.in_(list(names)),
-        table.grain == grain,
-        table.start >= since,
-        table.start < until,
-    )
-    found: dict[CellId, Cell] = {}
-    for row in tx.connection.execute(query.execution_options(yield_per=AT_ONCE)):
-        at: CellId = (row[0], row[1], row[2], row[3], row[4], row[5])
-        found[at] = Cell.of_row((*row[6:-1], bytes(row[-1])))
-    return found
 
 
 def count_finished(tx: Tx, workspace: str) -> int:

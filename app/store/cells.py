@@ -1,25 +1,51 @@
 """Keep cells: additive rows that hold what sets of usage events come to.
 
-A sketch is appended to, and now and then rewritten without repeats; joined encodings are the
-merged sketch, so that writers never read before they write.
+Sketches, and the scopes that the row of a run carries, are appended to and now and then rewritten
+without repeats; joined encodings are the merged ones, so that writers never read before they write.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy import update
 
+from app.core.packed import pack, pack_one, unpack
 from app.core.statistics import decode, encode
-from app.core.usage import CELL_COLUMNS, DAY, MONTH, TOTAL, Cell, CellId, UsageEvent, fold
-from app.store.database import Tx
-from app.store.tables import usage_cells
+from app.core.usage import (
+    CELL_COLUMNS,
+    DAY,
+    FAMILIES,
+    HOUR,
+    MONTH,
+    RUN,
+    SCOPE,
+    TOTAL,
+    Cell,
+    CellId,
+    UsageEvent,
+    day_start,
+    fold,
+    hour_start,
+    month_start,
+    roll_up,
+)
+from app.core.windows import DAY_S, HOUR_S, MICROS
+from app.store.database import Tx, in_chunks
+from app.store.tables import usage_cells, usage_marks
 
-COMPACT_AFTER = 128
-"""Sketch entries that a cell may take in before its encoding is rewritten without repeats."""
+COMPACT_AFTER = 64
+"""Entries that a row may take in before its encodings are rewritten without repeats."""
+
+CROWDED = 64
+"""Scopes of an agent and period that one row may pack; beyond it they get rows of their own."""
 
 REMEMBERED_CELLS = 200_000
 
 _LEAST = {"pct_min": "min", "pct_max": "max"}
+_MEASURES = ", ".join(CELL_COLUMNS)
+_APPENDED = ("sketch", "scopes")
+_NO_SCOPES = (b"", 0)
 _CELL_KEY = ("family", "grain", "start", "agent", "key", "key2")
 
 CellName = tuple[str, str, str]
@@ -28,7 +54,7 @@ CellName = tuple[str, str, str]
 
 def _upsert_tail(is_sqlite: bool) -> str:
     sets = []
-    for name in CELL_COLUMNS:
+    for name in (*CELL_COLUMNS, "scopes"):
         mine, new = f"usage_cells.{name}", f"excluded.{name}"
         if name in _LEAST:
             pick = _LEAST[name]
@@ -36,7 +62,7 @@ def _upsert_tail(is_sqlite: bool) -> str:
                 value = f"{pick}(coalesce({mine}, {new}), coalesce({new}, {mine}))"
             else:
                 value = f"{'least' if pick == 'min' else 'greatest'}({mine}, {new})"
-        elif name == "sketch":
+        elif name in _APPENDED:
             value = f"CAST({mine} || {new} AS BLOB)" if is_sqlite else f"{mine} || {new}"
         else:
             value = f"{mine} + {new}"
@@ -48,47 +74,110 @@ def _upsert_tail(is_sqlite: bool) -> str:
 _UPSERT = {True: _upsert_tail(True), False: _upsert_tail(False)}
 
 
-def add_to_cells(tx: Tx, workspace: str, events: Iterable[UsageEvent]) -> None:
-    """Add events to their cells: one additive upsert, in key order."""
-    cells = fold(events)
+def add_to_cells(tx: Tx, workspace: str, events: Sequence[UsageEvent]) -> None:
+    """Add events to the cells of their hours; to those of days and months once hours are over."""
+    newest = hour_start(max(event.at for event in events) // MICROS)
+    write_cells(tx, workspace, fold(events, rolled=_settle(tx, workspace, newest)))
+
+
+def _settle(tx: Tx, workspace: str, newest: int) -> int:
+    """Roll up the hours that are over, and keep the mark where it is till we commit.
+
+    The newest hour and the one before it stay open: what comes late there costs one row.
+    """
+    due = newest - HOUR_S
+    mark = read_mark(tx, workspace)
+    if mark is not None and mark >= due:
+        return _locked_mark(tx, workspace, "SHARE")  # it may have moved on
+    if mark is None:
+        tx.insert_many(usage_marks, [(workspace, due)], tail="ON CONFLICT DO NOTHING")
+    mark = _locked_mark(tx, workspace, "UPDATE")
+    if mark >= due:
+        return mark
+    hours = cells_of(_rows(tx, workspace, HOUR, mark, due))
+    if hours:
+        write_cells(tx, workspace, roll_up(hours))
+    here = usage_marks.c.workspace == workspace
+    tx.connection.execute(update(usage_marks).where(here).values(rolled=due))
+    return due
+
+
+def read_mark(tx: Tx, workspace: str, *, lock: str = "") -> int | None:
+    """The second until which days and months hold their hours; None: nothing was ever booked."""
+    sql = f"SELECT rolled FROM usage_marks WHERE workspace = {tx.marks(1)} {lock}"
+    found = tx.fetch(sql, [workspace], prepare=tx.prepares)
+    return int(found[0][0]) if found else None
+
+
+def _locked_mark(tx: Tx, workspace: str, strength: str) -> int:
+    mark = read_mark(tx, workspace, lock="" if tx.is_sqlite else f"FOR {strength}")
+    assert mark is not None
+    return mark
+
+
+def write_cells(tx: Tx, workspace: str, cells: dict[CellId, Cell]) -> None:
+    """Add cells to those that are kept: one additive upsert, in key order."""
+    carried = _carry_scopes(tx.notes.crowded, workspace, cells)
     measures = {id(cell): cell.row() for cell in cells.values()}  # grains may share a cell
-    rows = [
-        (workspace, grain, start, agent, family, key, key2, *measures[id(cell)])
-        for (family, grain, start, agent, key, key2), cell in cells.items()
-    ]
-    rows.sort()  # by their keys, which differ
-    tx.insert_many(usage_cells, rows, tail=_UPSERT[tx.is_sqlite])
-    for at in _grown(tx.notes.appended, workspace, cells):
-        _compact(tx, workspace, at)
-
-
-def _grown(
-    appended: dict[str, dict[CellId, int]], workspace: str, cells: Mapping[CellId, Cell]
-) -> list[CellId]:
-    """Note what was appended to sketches; the cells whose encoding should be rewritten now."""
-    known = appended.setdefault(workspace, {})
+    rows = []
+    due = []
+    known = tx.notes.appended.setdefault(workspace, {})
     if len(known) > REMEMBERED_CELLS:
         known.clear()
-    due = []
     for at, cell in cells.items():
-        entries = known.get(at, 0) + len(cell.sketch)
+        family, grain, start, agent, key, key2 = at
+        packed, entries = carried.get(at, _NO_SCOPES)
+        rows.append(
+            (workspace, grain, start, agent, family, key, key2, *measures[id(cell)], packed)
+        )
+        entries += known.get(at, 0) + len(cell.sketch)
         if entries >= COMPACT_AFTER:
             due.append(at)
             entries = 0
         known[at] = entries
-    return due
+    rows.sort()  # by their keys, which differ
+    tx.insert_many(usage_cells, rows, tail=_UPSERT[tx.is_sqlite])
+    for at in sorted(due):
+        _compact(tx, workspace, at)
+
+
+def _carry_scopes(
+    crowded: set[tuple[str, str]], workspace: str, cells: dict[CellId, Cell]
+) -> dict[CellId, tuple[bytes, int]]:
+    """Take the cells of scopes out, packed for the row of a run beside them, with their number."""
+    scopes = [at for at in cells if at[0] == SCOPE and (workspace, at[3]) not in crowded]
+    if not scopes:
+        return {}
+    carriers = {at[1:4]: at for at in cells if at[0] == RUN}
+    packed: dict[int, bytes] = {}  # grains may share a cell
+    parts: defaultdict[CellId, list[bytes]] = defaultdict(list)
+    for at in scopes:
+        cell = cells.pop(at)
+        entry = packed.get(id(cell))
+        if entry is None:
+            entry = packed[id(cell)] = pack_one(at[4], cell)
+        parts[carriers[at[1:4]]].append(entry)
+    return {at: (b"".join(entries), len(entries)) for at, entries in parts.items()}
 
 
 def _compact(tx: Tx, workspace: str, at: CellId) -> None:
-    """Rewrite a cell's sketch with each bucket once; its row is locked by our upsert."""
-    table = usage_cells.c
-    here = and_(
-        table.workspace == workspace,
-        *(table[name] == value for name, value in zip(_CELL_KEY, at, strict=True)),
-    )
-    sketch = tx.connection.execute(select(table.sketch).where(here)).scalar_one()
-    tx.connection.execute(
-        update(usage_cells).where(here).values(sketch=encode(decode(bytes(sketch))))
+    """Rewrite a row's encodings with each bucket and scope once; our upsert has locked the row."""
+    marks = [tx.marks(1, first=n) for n in range(1, 10)]
+    names = ("workspace", *_CELL_KEY)
+
+    def where(first: int) -> str:
+        return " AND ".join(f"{n} = {mark}" for n, mark in zip(names, marks[first:], strict=False))
+
+    query = f"SELECT sketch, scopes FROM usage_cells WHERE {where(0)}"
+    sketch, packed = tx.fetch(query, [workspace, *at], prepare=tx.prepares)[0]
+    scopes = unpack(bytes(packed or b""))
+    if len(scopes) > CROWDED:
+        tx.notes.crowded.add((workspace, at[3]))
+    tx.fetch(
+        f"UPDATE usage_cells SET sketch = {marks[0]}, scopes = {marks[1]} WHERE {where(2)}",
+        [encode(decode(bytes(sketch))), pack(scopes.items()), workspace, *at],
+        returning="",
+        prepare=tx.prepares,
     )
 
 
@@ -102,24 +191,24 @@ def read_cells(
     until: int,
     agents: Sequence[str] = (),
 ) -> dict[str, dict[CellName, Cell]]:
-    """Cells of some families that start in `since` ≤ t < `until` (seconds), added up over time.
+    """Rows of some families that start in `since` ≤ t < `until` (seconds), added up over time.
 
-    One scan in key order, in the driver's own words: thousands of rows make one answer.
+    Those of days and months lack the hours that are still open. One scan in key order, in the
+    driver's own words: thousands of rows make one answer.
     """
-    marks = [tx.marks(1, first=n) for n in range(1, 5)]
-    sql = (
-        f"SELECT family, agent, key, key2, {', '.join(CELL_COLUMNS)} FROM usage_cells"
-        f" WHERE workspace = {marks[0]} AND grain = {marks[1]}"
-        f" AND start >= {marks[2]} AND start < {marks[3]}"
-        f" AND family IN ({tx.marks(len(families), first=5)})"
-    )
-    values = [workspace, grain, since, until, *families]
-    if agents:
-        sql += f" AND agent IN ({tx.marks(len(agents), first=5 + len(families))})"
-        values += agents
+    packs = SCOPE in families
+    asked = [*families, RUN] if packs and RUN not in families else families
+    columns = f"family, agent, key, key2, {'scopes' if packs else 'NULL'}, {_MEASURES}"
     found: dict[str, dict[CellName, Cell]] = {family: {} for family in families}
     sketches: defaultdict[tuple[str, CellName], list[bytes]] = defaultdict(list)
-    for family, agent, key, key2, *measures, sketch in tx.fetch(sql, values):
+    packed: defaultdict[str, list[bytes]] = defaultdict(list)
+    for family, agent, key, key2, scopes, *measures, sketch in _scan(
+        tx, workspace, columns, asked, grain, since, until, agents
+    ):
+        if scopes:
+            packed[agent].append(scopes)
+        if family not in found:
+            continue
         name = (agent, key, key2)
         sketches[family, name].append(sketch)
         cell = found[family].get(name)
@@ -129,7 +218,61 @@ def read_cells(
             cell.add(Cell(*measures))
     for (family, name), parts in sketches.items():
         found[family][name].sketch = decode(b"".join(parts))
+    for agent, entries in packed.items():
+        for scope, cell in unpack(b"".join(entries)).items():
+            _add(found[SCOPE], (agent, scope, ""), cell)
     return found
+
+
+def _spans(
+    tx: Tx, workspace: str, grain: int, since: int, until: int
+) -> Iterator[tuple[int, int, int]]:
+    """Grains and times to read instead of one: open hours are not in days and months yet."""
+    yield grain, since, until
+    mark = None if grain == HOUR else read_mark(tx, workspace)
+    if mark is not None and mark < until:
+        yield HOUR, max(since, mark), until
+
+
+def _scan(
+    tx: Tx,
+    workspace: str,
+    columns: str,
+    families: Sequence[str],
+    grain: int,
+    since: int,
+    until: int,
+    agents: Sequence[str] = (),
+) -> list[tuple[Any, ...]]:
+    marks = [tx.marks(1, first=n) for n in range(1, 5)]
+    sql = (
+        f"SELECT {columns} FROM usage_cells"
+        f" WHERE workspace = {marks[0]} AND grain = {marks[1]}"
+        f" AND start >= {marks[2]} AND start < {marks[3]}"
+        f" AND family IN ({tx.marks(len(families), first=5)})"
+    )
+    values = [workspace, grain, since, until, *families]
+    if agents:
+        sql += f" AND agent IN ({tx.marks(len(agents), first=5 + len(families))})"
+        values += agents
+    return tx.fetch(sql, values)
+
+
+def unpacked(at: CellId, scopes: bytes) -> dict[CellId, Cell]:
+    """The cells of the scopes that the row of a run carries."""
+    _, grain, start, agent, _, _ = at
+    return {(SCOPE, grain, start, agent, name, ""): cell for name, cell in unpack(scopes).items()}
+
+
+K = TypeVar("K")
+
+
+def _add(cells: dict[K, Cell], key: K, cell: Cell) -> None:
+    held = cells.get(key)
+    if held is None:
+        cells[key] = cell
+    else:
+        held.add(cell)
 
 
 def read_series(
@@ -143,55 +286,95 @@ def read_series(
     agents: Sequence[str] = (),
 ) -> dict[int, Cell]:
     """Cells of a family by their start (second), added over everything else."""
-    table = usage_cells.c
-    columns = [table[column] for column in CELL_COLUMNS]
-    query = select(table.start, *columns).where(
-        _where(workspace, family, grain, since, until, agents)
-    )
     found: dict[int, Cell] = {}
-    for start, *measures in tx.connection.execute(query):
-        cell = Cell.of_row((*measures[:-1], bytes(measures[-1])))
-        if start in found:
-            found[start].add(cell)
-        else:
-            found[start] = cell
+    for span in _spans(tx, workspace, grain, since, until):
+        for start, *measures, sketch in _scan(
+            tx, workspace, f"start, {_MEASURES}", [family], *span, agents
+        ):
+            cell = Cell.of_row((*measures, bytes(sketch)))
+            _add(found, hour_start(start) if grain == HOUR else day_start(start), cell)
     return found
 
 
+def open_starts(tx: Tx, workspace: str) -> tuple[int, ...]:
+    """The hours (first seconds) that are not in their days and months yet: the newest two."""
+    mark = read_mark(tx, workspace)
+    return () if mark is None else (mark, mark + HOUR_S)
+
+
 def count_events(tx: Tx, workspace: str, *, grain: int, since: int, until: int) -> int:
-    """Events booked in the days (or months) of `since` ≤ start < `until` (seconds).
+    """Events in the rows of a grain that start in `since` ≤ t < `until` (seconds).
 
     It only ever grows, with every event: equal counts mean that nothing has changed there.
     """
-    total = tx.fetch(
-        f"SELECT sum(events) FROM usage_cells WHERE workspace = {tx.marks(1)}"
-        f" AND grain = {tx.marks(1, first=2)} AND start >= {tx.marks(1, first=3)}"
-        f" AND start < {tx.marks(1, first=4)} AND agent = '' AND family = {tx.marks(1, first=5)}",
-        [workspace, MONTH if grain == MONTH else DAY, since, until, TOTAL],
-    )[0][0]
-    return int(total or 0)
+    total = 0
+    for starts in in_chunks(_starts(grain, since, until)):
+        rows = tx.fetch(
+            f"SELECT events FROM usage_cells WHERE workspace = {tx.marks(1)}"
+            f" AND grain = {tx.marks(1, first=2)} AND agent = '' AND family = '{TOTAL}'"
+            f" AND start IN ({tx.marks(len(starts), first=3)})",
+            [workspace, grain, *starts],
+        )
+        total += sum(events for (events,) in rows)
+    return total
 
 
-def all_cells(tx: Tx, workspace: str) -> Mapping[CellId, Cell]:
+def count_by_agent(tx: Tx, workspace: str, start: int) -> dict[str, int]:
+    """Events of each agent in an hour."""
+    sql = (
+        f"SELECT agent, sum(events) FROM usage_cells WHERE workspace = {tx.marks(1)}"
+        f" AND grain = {HOUR} AND start = {tx.marks(1, first=2)} AND family = '{RUN}'"
+        " GROUP BY agent"
+    )
+    return {agent: int(events) for agent, events in tx.fetch(sql, [workspace, start])}
+
+
+def _starts(grain: int, since: int, until: int) -> Iterator[int]:
+    step = {HOUR: HOUR_S, DAY: DAY_S, MONTH: 31 * DAY_S}[grain]
+    begin = {HOUR: hour_start, DAY: day_start, MONTH: month_start}[grain]
+    start = begin(since)
+    while start < until:
+        if start >= since:
+            yield start
+        start = begin(start + step)
+
+
+def kept_cells(tx: Tx, workspace: str, grain: int, since: int, until: int) -> dict[CellId, Cell]:
+    """The cells of a grain that start in `since` ≤ t < `until` (seconds), open hours added."""
+    found: dict[CellId, Cell] = {}
+    for span in _spans(tx, workspace, grain, since, until):
+        cells = cells_of(_rows(tx, workspace, *span))
+        if span[0] != grain:
+            cells = {at: cell for at, cell in roll_up(cells).items() if at[1] == grain}
+        for at, cell in cells.items():
+            _add(found, at, cell)
+    return found
+
+
+def all_cells(tx: Tx, workspace: str) -> dict[CellId, Cell]:
     """Every cell of a workspace, all in memory (tests; the audit reads a day at a time)."""
-    table = usage_cells.c
-    keys = [table[name] for name in _CELL_KEY]
-    query = select(*keys, *(table[c] for c in CELL_COLUMNS)).where(table.workspace == workspace)
     return {
-        (row[0], row[1], row[2], row[3], row[4], row[5]): Cell.of_row((*row[6:-1], bytes(row[-1])))
-        for row in tx.connection.execute(query)
+        at: cell
+        for grain in (HOUR, DAY, MONTH)
+        for at, cell in kept_cells(tx, workspace, grain, -_EVER, _EVER).items()
     }
 
 
-def _where(
-    workspace: str, family: str, grain: int, since: int, until: int, agents: Sequence[str]
-) -> ColumnElement[bool]:
-    table = usage_cells.c
-    condition = and_(
-        table.workspace == workspace,
-        table.family == family,
-        table.grain == grain,
-        table.start >= since,
-        table.start < until,
-    )
-    return and_(condition, table.agent.in_(list(agents))) if agents else condition
+_EVER = 10**15
+_ROW = f"family, grain, start, agent, key, key2, scopes, {_MEASURES}"
+
+
+def _rows(tx: Tx, workspace: str, grain: int, since: int, until: int) -> list[tuple[Any, ...]]:
+    """What `cells_of` reads."""
+    return _scan(tx, workspace, _ROW, FAMILIES, grain, since, until)
+
+
+def cells_of(rows: Iterable[Sequence[Any]]) -> dict[CellId, Cell]:
+    """The cells of rows, and of the scopes that they carry."""
+    found: dict[CellId, Cell] = {}
+    for family, grain, start, agent, key, key2, scopes, *measures, sketch in rows:
+        at: CellId = (family, grain, start, agent, key, key2)
+        _add(found, at, Cell.of_row((*measures, bytes(sketch))))
+        for its, cell in unpacked(at, bytes(scopes or b"")).items():
+            _add(found, its, cell)
+    return found

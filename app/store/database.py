@@ -1,5 +1,6 @@
 """Open the database: transactions, one writer that commits in groups, many readers."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -8,12 +9,10 @@ from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
-import psycopg
-from psycopg.rows import tuple_row
 from pydantic_core import to_json
 from sqlalchemy import Connection, Table
 
-from app.core.errors import DomainError
+from app.core.errors import DomainError, Unavailable
 from app.core.usage import CellId
 from app.store.engines import PG_WRITERS, READERS, make_engine, translated
 from app.store.groupcommit import GroupCommit
@@ -23,6 +22,9 @@ P = TypeVar("P")
 
 SYSTEM = "*"
 """The workspace of work and rows that belong to no workspace; nobody can name one so."""
+
+DRAIN_SECONDS = 0.01
+"""How often a restore looks whether the writes before it are committed."""
 
 SQLITE_CHUNK = 500
 SQLITE_ROWS = 64
@@ -39,7 +41,9 @@ class Notes:
     seen: set[tuple[str, str]] = field(default_factory=set)
     """Workspace and agent pairs that are registered; the agent "" is the workspace itself."""
     appended: dict[str, dict[CellId, int]] = field(default_factory=dict)
-    """Sketch entries appended to each cell of a workspace since it was last rewritten."""
+    """Entries appended to each cell of a workspace since it was last rewritten."""
+    crowded: set[tuple[str, str]] = field(default_factory=set)
+    """Workspace and agent pairs that have too many scopes to pack in one row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,10 @@ class Tx:
         if self.is_sqlite:
             rows: list[tuple[Any, ...]] = self._driver().execute(sql, values).fetchall()
             return rows
-        with psycopg.RawCursor(self._driver(), row_factory=tuple_row) as cursor:
+        from psycopg import RawCursor  # noqa: PLC0415 (slow to import, and SQLite needs none of it)
+        from psycopg.rows import tuple_row  # noqa: PLC0415 (slow to import, and SQLite needs none of it)
+
+        with RawCursor(self._driver(), row_factory=tuple_row) as cursor:
             cursor.execute(sql, values, prepare=prepare)
             return cursor.fetchall() if returning else []
 
@@ -146,6 +153,9 @@ class Store:
         self._prepares = not self.is_sqlite and not pooled
         self._writing: dict[int, Connection] = {}
         """The connection that each of the writer's threads keeps."""
+        self.commits = 0
+        """Transactions that this process has committed: what tells that anything changed."""
+        self._is_replacing = False
         self._readers = anyio.CapacityLimiter(READERS)
         self._writer = GroupCommit(
             self._commit,
@@ -169,14 +179,35 @@ class Store:
         """Hand a payload to a handler in the next group's transaction; return once committed.
 
         Errors: the DomainError that the handler answered; Unavailable when the queue is full or
-        the database is away.
+        the database is away, or a backup is being restored.
         """
+        if self._is_replacing:
+            raise Unavailable("A backup is being restored; nothing was stored, try again shortly.")
         result: R = await self._writer.submit(workspace, handler, payload, weight=weight)
         return result
 
     async def write_alone(self, work: Callable[[Tx], R]) -> R:
         """Run `work` in a transaction that nobody else's writes share."""
         return await self.write(SYSTEM, _alone, work)
+
+    async def replace(self, work: Callable[[Tx], R]) -> R:
+        """Run `work` in a transaction while this process takes no other write.
+
+        Writes that wait are committed first. `forget` belongs into its `on_commit`. Errors:
+        Unavailable when another `replace` runs.
+        """
+        if self._is_replacing:
+            raise Unavailable("A backup is being restored; try again shortly.")
+        self._is_replacing = True
+        try:
+            return await anyio.to_thread.run_sync(self._replace, work)
+        finally:
+            self._is_replacing = False
+
+    def forget(self) -> None:
+        """Forget what was remembered of rows that have been replaced."""
+        self._notes.seen.clear()
+        self._notes.appended.clear()
 
     def start(self) -> None:
         """Start the writer's threads."""
@@ -208,6 +239,11 @@ class Store:
         """A transaction of its own for callers that have no event loop (commands, tests)."""
         with translated(), self.engine.connect() as connection:
             return self._write_on(connection, work)
+
+    def _replace(self, work: Callable[[Tx], R]) -> R:
+        while self._writer.waiting:
+            time.sleep(DRAIN_SECONDS)
+        return self.write_now(work)
 
     def _read(self, work: Callable[[Tx], R]) -> R:
         with translated(), self.engine.connect() as connection:
@@ -251,6 +287,7 @@ class Store:
             raise
         finally:
             connection.rollback()  # SQLAlchemy's idea of the transaction, which is over
+        self.commits += 1
         for note in tx.on_commit:
             note()
         return result

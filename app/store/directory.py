@@ -13,6 +13,10 @@ class Directory:
     def __init__(self) -> None:
         self._by_tag: dict[str, list[str]] = {}
 
+    def forget(self) -> None:
+        """Forget every workspace (when all rows are replaced)."""
+        self._by_tag = {}
+
     async def workspaces_of(self, store: Store, id_: str) -> list[str]:
         """Workspaces that an id may belong to: one, but for colliding tags; none if unknown."""
         tag = tag_in(id_)

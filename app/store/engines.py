@@ -1,10 +1,10 @@
 """Make engines for both databases, and say in our words when one cannot serve."""
 
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psycopg
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -75,7 +75,9 @@ def translated() -> Iterator[None]:
     """Say in our words when the database cannot serve."""
     try:
         yield
-    except (DBAPIError, sqlite3.Error, psycopg.Error, PoolTimeout) as error:
+    except Exception as error:
+        if not isinstance(error, (DBAPIError, PoolTimeout, *_drivers("Error"))):
+            raise
         known = _as_unavailable(error)
         if known is None:
             raise
@@ -91,8 +93,14 @@ def _as_unavailable(error: Exception) -> Unavailable | None:
     gone = (
         isinstance(error, PoolTimeout)
         or any(code.startswith(prefix) for prefix in GONE_CLASSES)
-        or (isinstance(origin, sqlite3.OperationalError | psycopg.OperationalError) and not code)
+        or (isinstance(origin, _drivers("OperationalError")) and not code)
     )
     if gone:
         return Unavailable("The database is not answering; nothing was stored, try again shortly.")
     return None
+
+
+def _drivers(error: str) -> tuple[type[Exception], ...]:
+    """The classes of an error in the drivers that are in use."""
+    psycopg = sys.modules.get("psycopg")  # SQLite needs none of it, and it is slow to import
+    return tuple(getattr(driver, error) for driver in (sqlite3, psycopg) if driver is not None)

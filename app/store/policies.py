@@ -12,6 +12,9 @@ from app.store.tables import policy_files, policy_heads, policy_versions
 
 Document = Mapping[str, Any]
 
+GENERATION = 1 << 32
+"""Changes that are counted before all policy is said to be another: when a backup is restored."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
@@ -29,6 +32,16 @@ def epoch(tx: Tx) -> int:
     table = policy_heads.c
     query = select(table.version).where(table.workspace == SYSTEM)
     return tx.connection.execute(query).scalar() or 0
+
+
+def begin_generation(tx: Tx, *, after: int) -> None:
+    """Count on where no earlier count can have been, past what was counted `after` too."""
+    fresh = (max(after, epoch(tx)) // GENERATION + 1) * GENERATION
+    tx.insert_many(
+        policy_heads,
+        [(SYSTEM, fresh)],
+        tail='ON CONFLICT ("workspace") DO UPDATE SET version = excluded.version',
+    )
 
 
 def heads(tx: Tx) -> dict[str, int]:

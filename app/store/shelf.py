@@ -30,6 +30,8 @@ class PolicyShelf:
         """Watched files that were refused, and why; the policy before them stays in force."""
         self.files_seen: dict[str, str] = {}
         """The hash of each watched file as this process last judged it."""
+        self.generation = 0
+        """Raised when a backup has replaced all rows: nothing read before is true any more."""
         self._documents: dict[str, Document] = {}
         self._versions: dict[str, int] = {}
         self._books: dict[str, PolicyBook] = {}
@@ -73,12 +75,13 @@ class PolicyShelf:
         if epoch == self._epoch:
             return False
         heads = policies.heads(tx)
-        held = self._versions
+        is_renewed = self._epoch // policies.GENERATION != epoch // policies.GENERATION
+        held = {} if is_renewed else self._versions
         stale = {name: version for name, version in heads.items() if held.get(name) != version}
         found = policies.read_documents(tx, stale)
         with self._lock:
-            documents = {**self._documents, **found}
-            kept = {} if DEFAULT_WORKSPACE in stale else dict(self._books)
+            documents = found if is_renewed else {**self._documents, **found}
+            kept = {} if is_renewed or DEFAULT_WORKSPACE in stale else dict(self._books)
             affected = [name for name in self._books if name not in kept or name in stale]
         fresh = {
             name: self._compiled(name, documents, heads)
@@ -90,6 +93,8 @@ class PolicyShelf:
                 return False  # another thread has read later rows meanwhile
             self._documents, self._versions, self._epoch = documents, heads, epoch
             self._books = {**kept, **fresh}
+            if is_renewed:
+                self.generation, self.files_seen = epoch // policies.GENERATION, {}
         return bool(stale)
 
     def _compile(self, workspace: str) -> PolicyBook:

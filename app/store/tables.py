@@ -156,19 +156,33 @@ usage_cells = Table(
     Column("key2", Text, primary_key=True),
     *_measures(),
     Column("sketch", LargeBinary, nullable=False),
+    Column("scopes", LargeBinary),
     sqlite_with_rowid=False,
     postgresql_with=HOT,
 )
 """Caches: equal to `core.usage.fold` of the events, and `membudget-server audit` says so.
 
-The key puts all cells of an agent and a period side by side: an event changes three pages.
+The key puts all cells of an agent and a period side by side: an event changes one page.
+`scopes` of a run's row packs the cells of its agent's scopes (`core.packed`).
 """
+
+usage_marks = Table(
+    "usage_marks",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("rolled", BigInteger, nullable=False),
+    postgresql_with=HOT,
+)
+"""Until which second days and months hold their hours; later hours are still open."""
+
+BY_CODE_POINT = Text().with_variant(Text(collation="C"), "postgresql")
+"""Texts that both databases put in the same order."""
 
 memories = Table(
     "memories",
     metadata,
     Column("workspace", Text, primary_key=True),
-    Column("id", Text, primary_key=True),
+    Column("id", BY_CODE_POINT, primary_key=True),
     Column("project", Text, nullable=False),
     Column("agent", Text),
     Column("scope", Text),
@@ -192,9 +206,20 @@ memories = Table(
     Column("metadata", Text),
     Column("state", Text, nullable=False),
     Column("state_at", BigInteger, nullable=False),
-    Index("memories_by_time", "workspace", "project", "created_at", "id"),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Index("memories_by_time", "workspace", "created_at", "id"),
+    Index("memories_by_place", "workspace", "project", "created_at", "id"),
     Index("memories_by_session", "workspace", "project", "session", "position"),
     Index("memories_by_content", "workspace", "content"),
+    Index("memories_by_agent", "workspace", "project", "agent", "created_at"),
+    Index(
+        "memories_by_pin",
+        "workspace",
+        "project",
+        "created_at",
+        sqlite_where=text("pinned"),
+        postgresql_where=text("pinned"),
+    ),
     postgresql_with=HOT,
 )
 """`project` is "" for what belongs to no project; `state` is `active`, `archived` or `deleted`.
@@ -222,6 +247,17 @@ memory_counts = Table(
     Column("tokens", Integer, nullable=False),
 )
 """Tokens of a content in an encoding, counted once."""
+
+memory_keys = Table(
+    "memory_keys",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("idempotency_key", Text, primary_key=True),
+    Column("request_hash", LargeBinary, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+"""What requests that carried an Idempotency-Key were answered."""
 
 memory_places = Table(
     "memory_places",
@@ -267,3 +303,10 @@ memory_health = Table(
     Column("figures", Text, nullable=False),
 )
 """One row a day: tokens and counts as `/memories/health` gives them."""
+
+TEXT_INDEX_TABLES = frozenset(
+    "memory_numbers memory_index memory_index_config memory_index_data memory_index_idx"
+    " memory_vectors".split()
+)
+"""Made by a migration on one of both databases (`textindex`), so not drawn here. They are exempt
+from the rule of keys: a term carries its workspace."""

@@ -11,13 +11,14 @@ branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
 HOT = {"fillfactor": 70}
+BY_CODE_POINT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
     op.create_table(
         "memories",
         sa.Column("workspace", sa.Text(), nullable=False),
-        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("id", BY_CODE_POINT, nullable=False),
         sa.Column("project", sa.Text(), nullable=False),
         sa.Column("agent", sa.Text(), nullable=True),
         sa.Column("scope", sa.Text(), nullable=True),
@@ -41,10 +42,12 @@ def upgrade() -> None:
         sa.Column("metadata", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("state_at", sa.BigInteger(), nullable=False),
+        sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("workspace", "id"),
         postgresql_with=HOT,
     )
-    op.create_index("memories_by_time", "memories", ["workspace", "project", "created_at", "id"])
+    op.create_index("memories_by_time", "memories", ["workspace", "created_at", "id"])
+    op.create_index("memories_by_place", "memories", ["workspace", "project", "created_at", "id"])
     op.create_index(
         "memories_by_session", "memories", ["workspace", "project", "session", "position"]
     )
@@ -65,6 +68,15 @@ def upgrade() -> None:
         sa.Column("encoding", sa.Text(), nullable=False),
         sa.Column("tokens", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("workspace", "content", "encoding"),
+    )
+    op.create_table(
+        "memory_keys",
+        sa.Column("workspace", sa.Text(), nullable=False),
+        sa.Column("idempotency_key", sa.Text(), nullable=False),
+        sa.Column("request_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace", "idempotency_key"),
     )
     op.create_table(
         "memory_places",
@@ -111,6 +123,7 @@ def downgrade() -> None:
         "memory_actions",
         "memory_words",
         "memory_places",
+        "memory_keys",
         "memory_counts",
         "memory_texts",
         "memories",

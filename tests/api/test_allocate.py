@@ -369,6 +369,7 @@ async def test_relevance_is_as_given_else_the_overlap_of_words(
     answer = await allocate(
         light_client,
         max_tokens=1_000,
+        scoring="formula",
         task="slow warehouse queries",
         memories=[
             {"id": "given", "text": "nothing in common", "relevance": 0.83},
@@ -418,12 +419,7 @@ async def test_what_is_selected_is_loaded(client: httpx.AsyncClient) -> None:
     "field",
     [
         {"pool": "pool_1"},
-        {"render": "markdown"},
-        {"explain": True},
-        {"select": "stored"},
-        {"scoring": "measured"},
         {"detector": "learned"},
-        {"query_embedding": [0.1, 0.2]},
     ],
     ids=lambda field: next(iter(field)),
 )

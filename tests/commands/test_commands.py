@@ -152,7 +152,7 @@ async def test_the_audit_finds_what_was_changed_behind_its_back(
     store = Store(sqlite_url)
     store.write_now(
         lambda tx: tx.connection.exec_driver_sql(
-            "UPDATE usage_cells SET used = used + 1 WHERE family = 'total' AND grain = 2"
+            "UPDATE usage_cells SET used = used + 1 WHERE family = 'total' AND grain = 1"
         )
     )
     store.close()
@@ -160,7 +160,7 @@ async def test_the_audit_finds_what_was_changed_behind_its_back(
     audited = run("audit", database_url=sqlite_url)
 
     assert audited.returncode == 1, audited.stderr
-    assert "total of day 2025-10-08" in audited.stdout
+    assert "total of hour 2025-10-08" in audited.stdout
     assert "used 8" in audited.stdout
     assert "used 7" in audited.stdout
 

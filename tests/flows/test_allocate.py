@@ -16,6 +16,7 @@ from app.presets.loader import shipped
 from app.store.database import Store
 from app.store.shelf import PolicyShelf
 from app.store.tables import agents, allocations, workspaces
+from app.store.textcache import TextCache
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ async def test_a_budget_is_in_the_books_when_it_is_answered(
 ) -> None:
     asked = Asked(request=Request(agent="helpers/new", task="List models", workspace="w"))
 
-    answer = await allocate(store, shelf, tokens, asked=asked, now=now, new_id=Ids())
+    answer = await allocate(store, shelf, tokens, TextCache(), asked=asked, now=now, new_id=Ids())
 
     row, agent, workspace = store.read_now(
         lambda tx: (
@@ -77,9 +78,9 @@ async def test_a_plain_budget_asks_the_database_nothing_before_it_writes(
     store: Store, shelf: PolicyShelf, tokens: TokenCounter, now: datetime
 ) -> None:
     asked = Asked(request=Request(agent="dbt-expert", task="List models"))
-    await allocate(store, shelf, tokens, asked=asked, now=now, new_id=(ids := Ids()))
+    await allocate(store, shelf, tokens, TextCache(), asked=asked, now=now, new_id=(ids := Ids()))
     with statements(store) as found:
-        await allocate(store, shelf, tokens, asked=asked, now=now, new_id=ids)
+        await allocate(store, shelf, tokens, TextCache(), asked=asked, now=now, new_id=ids)
     assert [one for one in found if one.lstrip().upper().startswith("SELECT")] == []
 
 
@@ -92,10 +93,11 @@ async def test_the_same_key_is_the_same_bytes_and_another_body_is_refused(
     ids = Ids()
 
     answers = [
-        await allocate(store, shelf, tokens, asked=first, now=now, new_id=ids) for _ in range(2)
+        await allocate(store, shelf, tokens, TextCache(), asked=first, now=now, new_id=ids)
+        for _ in range(2)
     ]
     with pytest.raises(IdempotencyMismatch):
-        await allocate(store, shelf, tokens, asked=other, now=now, new_id=ids)
+        await allocate(store, shelf, tokens, TextCache(), asked=other, now=now, new_id=ids)
 
     assert answers[0] == answers[1]
     assert ids.count == 3
@@ -106,7 +108,7 @@ async def test_a_refusal_records_nothing(
 ) -> None:
     asked = Asked(request=Request(agent="zzz", strict=True))
     with pytest.raises(UnknownAgent):
-        await allocate(store, shelf, tokens, asked=asked, now=now, new_id=Ids())
+        await allocate(store, shelf, tokens, TextCache(), asked=asked, now=now, new_id=Ids())
     rows = store.read_now(lambda tx: tx.connection.execute(select(allocations)).all())
     assert rows == []
 
@@ -122,7 +124,7 @@ async def test_only_texts_without_tokens_are_counted(
         ),
         uncounted=(1,),
     )
-    answer = await allocate(store, shelf, tokens, asked=asked, now=now, new_id=Ids())
+    answer = await allocate(store, shelf, tokens, TextCache(), asked=asked, now=now, new_id=Ids())
     assert b'"tokens":10,' in answer
 
 
@@ -131,7 +133,7 @@ async def test_without_the_writer_a_budget_is_answered_and_not_recorded(
 ) -> None:
     store.close()
     asked = Asked(request=Request(agent="dbt-expert"))
-    answer = await allocate(store, shelf, tokens, asked=asked, now=now, new_id=Ids())
+    answer = await allocate(store, shelf, tokens, TextCache(), asked=asked, now=now, new_id=Ids())
     assert answer.startswith(b'{"id":null')
     assert b'"degraded":true' in answer
     with pytest.raises(Unavailable):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.core.usage import DAY, HOUR, MONTH, UsageEvent, fold
+from app.core.usage import DAY, HOUR, MONTH, UsageEvent, fold, month_start
 from app.flows.audit import NAMED, Audited, audit
 from app.store.cells import add_to_cells
 from app.store.database import Store
@@ -89,11 +89,14 @@ def test_an_empty_database_is_right(store: Store) -> None:
 @pytest.mark.parametrize("column", ["used", "pct_sum", "events", "pct_max"])
 def test_a_changed_figure_is_found(sqlite_url: str, grain: int, column: str) -> None:
     store = Store(sqlite_url)
+    later = run("later", at=BASE + 200 * DAY_US)
     book(store, EVENTS)
+    book(store, [later])  # every hour before it is in its day and month
     cells = [cell for cell in fold(EVENTS) if cell[:2] == ("run", grain)]
     change(
         store,
-        f"UPDATE usage_cells SET {column} = {column} + 1 WHERE family = 'run' AND grain = {grain}",
+        f"UPDATE usage_cells SET {column} = {column} + 1 WHERE family = 'run' AND grain = {grain}"
+        f" AND start < {month_start(later.at // 1_000_000)}",
     )
 
     (found,) = audited(store)
@@ -118,7 +121,10 @@ def test_a_changed_sketch_is_found_and_a_joined_one_is_not(store: Store) -> None
 @pytest.mark.parametrize(
     ("statement", "found"),
     [
-        (f"DELETE FROM usage_cells WHERE grain = {HOUR} AND family = 'scope'", "scope of hour"),
+        (
+            f"UPDATE usage_cells SET scopes = NULL WHERE grain = {HOUR} AND family = 'run'",
+            "scope of hour",
+        ),
         (f"DELETE FROM usage_cells WHERE grain = {MONTH} AND family = 'total'", "total of month"),
         ("DELETE FROM usage_events WHERE id = 'e8'", "run of month"),
         ("UPDATE usage_events SET used_tokens = 99 WHERE id = 'e8'", "total of day"),

@@ -16,6 +16,7 @@ from app.presets.loader import shipped
 from app.store.database import Store
 from app.store.directory import Directory
 from app.store.shelf import PolicyShelf
+from app.store.textcache import TextCache
 from app.store.usage import get_event
 
 ID = "alc_0001_w"
@@ -26,7 +27,7 @@ async def opened(store: Store, now: datetime) -> str:
     """An allocation of 20,000 tokens that was made now."""
     asked = Asked(request=Request(agent="dbt-expert", complexity="medium", workspace="w"))
     shelf, tokens = PolicyShelf(shipped()), TokenCounter()
-    await allocate(store, shelf, tokens, asked=asked, now=now, new_id=lambda *_: ID)
+    await allocate(store, shelf, tokens, TextCache(), asked=asked, now=now, new_id=lambda *_: ID)
     return ID
 
 

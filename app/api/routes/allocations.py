@@ -1,6 +1,5 @@
 """Ask for budgets, follow them, and look back at them."""
 
-import hashlib
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -10,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from app.api.dependencies import House, HouseDep
 from app.api.errors import OUTAGES
 from app.api.exporting import export
+from app.api.idempotency import IDEMPOTENCY_KEY, idempotency
 from app.api.paging import Cursor, Limit, Page, from_cursor, page
 from app.api.parameters import Agent, Since, Text, Until, Workspace, at
 from app.api.routing import JSON, JsonRoute, answer
@@ -19,12 +19,12 @@ from app.api.schemas.allocations import (
     ExtendIn,
     FinishIn,
     LoadsIn,
+    require_one_source,
     require_subject,
     to_candidate,
 )
 from app.api.schemas.usage import UsageEventOut, event_out
 from app.core.allocation import Allocation
-from app.core.errors import InvalidRequest
 from app.core.filters import AllocationFilter
 from app.core.monitoring import Monitor, extend, record, release
 from app.flows.allocate import Asked, allocate
@@ -39,19 +39,6 @@ from app.flows.list_allocations import (
 
 router = APIRouter(tags=["Budgets"], route_class=JsonRoute)
 
-MAX_KEY = 255
-IDEMPOTENCY_KEY = {
-    "parameters": [
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": False,
-            "schema": {"type": "string", "maxLength": MAX_KEY},
-            "description": "The same key and body: the first answer again.",
-        }
-    ]
-}
-
 State = Annotated[Literal["open", "finished", "expired"] | None, Query()]
 
 
@@ -60,7 +47,13 @@ async def post_allocate(body: AllocateIn, request: Request, house: HouseDep) -> 
     """Ask for a budget: how many tokens a run may load, why, and which memories fit."""
     asked = await _asked(body, request, house)
     content = await allocate(
-        house.store, house.shelf, house.tokens, asked=asked, now=house.now(), new_id=house.new_id
+        house.store,
+        house.shelf,
+        house.tokens,
+        house.texts,
+        asked=asked,
+        now=house.now(),
+        new_id=house.new_id,
     )
     if content.startswith(_NO_ID):
         OUTAGES.note("degraded")
@@ -74,12 +67,8 @@ _NO_ID = b'{"id":null'
 async def _asked(body: AllocateIn, request: Request, house: House) -> Asked:
     body.require_available()
     require_subject(body)
-    key = request.headers.get("idempotency-key")
-    digest = None
-    if key is not None:
-        if not (0 < len(key) <= MAX_KEY and key.isprintable()):
-            raise InvalidRequest(f"Idempotency-Key takes 1 to {MAX_KEY} printable characters.")
-        digest = hashlib.blake2b(await request.body(), digest_size=16).digest()
+    require_one_source(body)
+    key, digest = await idempotency(request)
     core = body.to_core(ttl_seconds=house.ttl_seconds)
     if not body.memories:
         return Asked(request=core, idempotency_key=key, request_hash=digest)

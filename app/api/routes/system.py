@@ -42,7 +42,11 @@ async def healthz() -> Health:
 @router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness}})
 async def readyz(house: HouseDep) -> Response:
     """Whether requests that must be recorded can be; says what is not ready, with 503."""
-    ready = await check(house.store, house.shelf)
+    ready = await check(
+        house.store,
+        house.shelf,
+        {"backups": house.backups.error, "redis": house.texts.shared.trouble},
+    )
     return answer(ready, status=200 if ready.ready else 503)
 
 

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.schemas.common import AgentName, Label, Name, ShortText, Task, Tier, Tokens
+from app.api.schemas.memories import Embedding
 from app.core.allocation import Allocation, Request
+from app.core.appraisal import TaskContext
 from app.core.complexity import Context
 from app.core.errors import InvalidRequest, NotAvailable
 from app.core.memory import DEFAULT_IMPORTANCE, Candidate
@@ -53,6 +55,14 @@ class ContextIn(BaseModel):
             requires_retrieval=self.requires_retrieval,
         )
 
+    def hints(self) -> TaskContext:
+        """What files of a memory tree are matched with."""
+        return TaskContext(
+            technologies=tuple(self.technologies or ()),
+            task_type=self.task_type,
+            keywords=tuple(self.keywords or ()),
+        )
+
 
 class CandidateIn(BaseModel):
     """A memory that could be loaded; search results of memory servers are taken as they are."""
@@ -82,6 +92,7 @@ class CandidateIn(BaseModel):
     pinned: bool = False
     group: Label | None = None
     expires_at: datetime | None = None
+    embedding: Embedding | None = None
     metadata: dict[str, Any] | None = None
 
     def words(self) -> str | None:
@@ -117,15 +128,17 @@ class AllocateIn(BaseModel):
     context: ContextIn | None = None
     memories: Annotated[list[CandidateIn], Field(max_length=MAX_CANDIDATES)] | None = None
     select: Literal["none", "given", "stored"] | None = None
-    """`given` when memories are sent, else `none`. `stored` is not available yet."""
+    """`given`: from `memories`. `stored`: from those kept in the workspace, of the project and of
+    none, the agent's own and everybody's. If left out, `given` when memories are sent."""
     render: Literal["none", "markdown", "xml", "json"] = "none"
-    """Only `none` is available yet."""
+    """Also write the text to load, in `selection.context`; the budget then holds for that text."""
     explain: bool = False
-    """Not available yet."""
+    """Say what scores are made of, and of what is dropped what it would take."""
     scoring: Literal["measured", "formula"] | None = None
-    """Only `formula` is available yet."""
-    query_embedding: list[float] | None = None
-    """Not available yet."""
+    """`formula`: relevance, importance and freshness by the policy's weights; `measured`: how
+    likely a memory is needed. As the policy says if left out."""
+    query_embedding: Embedding | None = None
+    """Of the task; compared with memories' embeddings, which are of the same model."""
     pool: Label | None = None
     """Not available yet."""
     ttl_seconds: Seconds | None = None
@@ -138,11 +151,6 @@ class AllocateIn(BaseModel):
         missing = [
             name
             for name, wanted in (
-                ("select", self.select == "stored"),
-                ("render", self.render != "none"),
-                ("explain", self.explain),
-                ("scoring", self.scoring == "measured"),
-                ("query_embedding", self.query_embedding is not None),
                 ("pool", self.pool is not None),
                 ("detector", self.detector == "learned"),
             )
@@ -172,11 +180,17 @@ class AllocateIn(BaseModel):
             as_of=aware(self.as_of),
             context=_NO_CONTEXT if self.context is None else self.context.to_core(),
             select=self.select,
+            scoring=self.scoring,
+            render=None if self.render == "none" else self.render,
+            explain=self.explain,
+            query_embedding=self.query_embedding,
+            hints=_NO_HINTS if self.context is None else self.context.hints(),
             ttl_seconds=self.ttl_seconds or ttl_seconds,
         )
 
 
 _NO_CONTEXT = Context()
+_NO_HINTS = TaskContext()
 
 
 class LoadIn(BaseModel):
@@ -272,6 +286,7 @@ def to_candidate(given: CandidateIn, index: int) -> Candidate:
         pinned=given.pinned,
         group=given.group,
         expires_at=aware(given.expires_at),
+        embedding=given.embedding,
         session=given.session,
         speaker=given.speaker,
         position=given.position,
@@ -286,6 +301,15 @@ def require_subject(given: AllocateIn) -> None:
         raise InvalidRequest(
             "Give at least one of `agent`, `workspace` and `max_tokens`.",
             errors=[{"loc": ["body", "agent"], "msg": "is missing"}],
+        )
+
+
+def require_one_source(given: AllocateIn) -> None:
+    """Refuse memories that `select` says nothing is chosen from."""
+    if given.select == "stored" and given.memories:
+        raise InvalidRequest(
+            "`select: stored` chooses from what is kept; leave `memories` out, or select `given`.",
+            errors=[{"loc": ["body", "memories"], "msg": "go with select: given"}],
         )
 
 

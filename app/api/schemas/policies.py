@@ -6,6 +6,7 @@ from typing import Any
 
 SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 TOKENS = {"type": "integer", "minimum": 1, "maximum": 10_000_000_000}
+DAYS = {"type": "integer", "minimum": 1, "maximum": 100_000}
 POSITIVE = {"type": "number", "exclusiveMinimum": 0}
 MULTIPLIERS = {
     "type": "object",
@@ -72,6 +73,25 @@ BUDGET_FIELDS: dict[str, Any] = {
         "description": "Tiers may not borrow each other's unused room.",
     },
     "scoring": {"enum": ["formula"]},
+    "retention": {
+        "type": "object",
+        "description": "How long memories are kept that nobody uses; nothing goes unless stated.",
+        "properties": {
+            "scope_days": {
+                "type": "object",
+                "description": "Days without use after which a scope's memories are deleted.",
+                "additionalProperties": {**DAYS, "type": ["integer", "null"]},
+            },
+            "deleted_days": {
+                **DAYS,
+                "description": "Days until a deleted memory is gone for good; 90 if left out.",
+            },
+            "archived_days": {
+                **DAYS,
+                "description": "The same of archived memories; they stay if left out.",
+            },
+        },
+    },
     "enforcement": ENFORCEMENT,
     "alert_thresholds": THRESHOLDS,
 }

@@ -1,0 +1,239 @@
+"""Say what memories are worth to a task: by the formula of the policy, or as measured."""
+
+from collections.abc import Sequence
+from dataclasses import field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from app.core.memory import Candidate
+from app.core.passages import Passage, statistics_of, traits_of
+from app.core.profiles import ScoreWeights, Scoring
+from app.core.recall import Pool
+from app.core.retrieval import Relevance, relevances
+from app.core.scoped import original_score
+from app.core.scoring import Score, Scorer, freshness
+from app.core.values import value
+from app.core.windows import moment
+
+SHORTLIST_ROOM = 3
+"""Of stored memories the best are candidates, up to so many times the budget."""
+SHORTLIST_LEAST = 60
+"""Memories that are candidates in any case."""
+
+GIVEN_RELEVANCE, GIVEN_IMPORTANCE, GIVEN_FRESHNESS = 0.9, 0.09, 0.01
+"""Weights of what a caller says of a memory: the rest decides between equally relevant ones."""
+
+
+SCOPED_WEIGHT = 0.8
+"""What the original's score weighs for files of a memory tree; relevance has the rest."""
+
+
+@value
+class TaskContext:
+    """What a caller says of a task besides its text."""
+
+    technologies: Sequence[str] = ()
+    task_type: str | None = None
+    keywords: Sequence[str] = ()
+
+
+@value
+class Aim:
+    """What memories are judged by."""
+
+    task: str
+    at: datetime
+    """The time that is the present to the task."""
+    scoring: Scoring
+    weights: ScoreWeights
+    half_life_hours: Decimal
+    agent: str | None = None
+    """`type/name`; files of a memory tree are then scored for it, too."""
+    context: TaskContext = field(default_factory=TaskContext)
+    embedding: Sequence[float] | None = None
+    """Of the task; compared with memories' that are as long."""
+    explain: bool = False
+
+
+def appraise(aim: Aim, candidates: Sequence[Candidate]) -> list[Score]:
+    """The scores of candidates that came with a request, in their order."""
+    if aim.scoring == "formula":
+        scorer = _scorer(aim)
+        return [scorer.score(candidate) for candidate in candidates]
+    passages = [_passage(candidate) for candidate in candidates]
+    found: Sequence[Relevance] = ()
+    if any(candidate.relevance is None for candidate in candidates):
+        found = relevances(
+            aim.task,
+            passages,
+            statistics_of(passages),
+            as_of=aim.at,
+            query_embedding=aim.embedding,
+            embeddings=[candidate.embedding for candidate in candidates],
+            explain=aim.explain,
+        )
+    return [
+        _measured(aim, candidate, found[at])
+        if candidate.relevance is None
+        else _told(aim, candidate)
+        for at, candidate in enumerate(candidates)
+    ]
+
+
+def shortlist(
+    aim: Aim, pool: Pool, *, room: int, least: int = SHORTLIST_LEAST
+) -> tuple[list[Candidate], list[Score]]:
+    """The stored memories that come into question, with their scores.
+
+    As measured these are the best, until they fill a room (tokens) and are so many, and all that
+    are pinned; by the formula, all.
+    """
+    if aim.scoring == "formula":
+        candidates = [candidate_at(pool, at) for at in range(len(pool.memories))]
+        return candidates, appraise(aim, candidates)
+    passages = [
+        Passage(
+            id=one.id,
+            traits=text.traits,
+            session=one.session,
+            speaker=one.speaker,
+            position=one.position,
+            created_at=moment(one.created_at),
+            importance=one.importance,
+        )
+        for one, text in zip(pool.memories, pool.texts, strict=True)
+    ]
+    found = relevances(
+        aim.task,
+        passages,
+        pool.statistics,
+        as_of=aim.at,
+        query_embedding=aim.embedding,
+        embeddings=[_floats(one.embedding) for one in pool.memories] if aim.embedding else None,
+        explain=aim.explain,
+    )
+    found = [_scoped(aim, pool, at, one) for at, one in enumerate(found)]
+    chosen = _best([one.value for one in found], pool, room=room, least=least)
+    candidates = [candidate_at(pool, at) for at in chosen]
+    return candidates, [
+        _measured(aim, candidate, found[at])
+        for at, candidate in zip(chosen, candidates, strict=True)
+    ]
+
+
+def _scoped(aim: Aim, pool: Pool, at: int, relevance: Relevance) -> Relevance:
+    """The relevance of a memory to an agent's task; a file is scored as the original did, too."""
+    one = pool.memories[at]
+    if aim.agent is None or one.path is None:
+        return relevance
+    used = one.last_accessed_at
+    score = original_score(
+        path=one.path,
+        text=pool.texts[at].text,
+        agent=aim.agent.rpartition("/")[2],
+        own=one.agent == aim.agent,
+        technologies=aim.context.technologies,
+        task_type=aim.context.task_type,
+        keywords=aim.context.keywords,
+        age_days=None if used is None else (aim.at - moment(used)) / timedelta(days=1),
+        access_count=one.access_count,
+    )
+    rest = 1 - SCOPED_WEIGHT
+    return Relevance(
+        value=SCOPED_WEIGHT * score + rest * relevance.value,
+        parts=(
+            ("scoped", score, SCOPED_WEIGHT),
+            *((name, part, weight * rest) for name, part, weight in relevance.parts),
+        )
+        if aim.explain
+        else (),
+    )
+
+
+def _floats(embedding: bytes | None) -> Sequence[float] | None:
+    return None if embedding is None else memoryview(embedding).cast("f")
+
+
+def candidate_at(pool: Pool, at: int) -> Candidate:
+    """A memory of a pool as one that may be loaded."""
+    one = pool.memories[at]
+    return Candidate(
+        id=one.id,
+        tokens=pool.tokens[at],
+        scope=one.scope,
+        text=pool.texts[at].text,
+        path=one.path,
+        created_at=moment(one.created_at),
+        last_accessed_at=None if one.last_accessed_at is None else moment(one.last_accessed_at),
+        access_count=one.access_count,
+        relevance=one.relevance,
+        importance=one.importance,
+        pinned=one.pinned,
+        group=one.group,
+        expires_at=None if one.expires_at is None else moment(one.expires_at),
+        session=one.session,
+        speaker=one.speaker,
+        position=one.position,
+    )
+
+
+def _best(values: Sequence[float], pool: Pool, *, room: int, least: int) -> list[int]:
+    chosen = {at: None for at, one in enumerate(pool.memories) if one.pinned}
+    memories, total = pool.memories, 0
+    ranked = sorted(range(len(values)), key=lambda at: (-values[at], memories[at].id))
+    for rank, at in enumerate(ranked):
+        if total >= room and rank >= least:
+            break
+        total += pool.tokens[at]
+        chosen[at] = None
+    return list(chosen)
+
+
+def _scorer(aim: Aim) -> Scorer:
+    return Scorer(
+        task=aim.task, weights=aim.weights, half_life_hours=aim.half_life_hours, now=aim.at
+    )
+
+
+def _passage(candidate: Candidate) -> Passage:
+    return Passage(
+        id=candidate.id,
+        traits=traits_of(candidate.text or ""),
+        session=candidate.session,
+        speaker=candidate.speaker,
+        position=candidate.position,
+        created_at=candidate.created_at,
+        importance=candidate.importance,
+    )
+
+
+def _measured(aim: Aim, candidate: Candidate, relevance: Relevance) -> Score:
+    return Score(
+        total=min(1.0, max(0.0, relevance.value)),
+        relevance=relevance.value,
+        importance=candidate.importance,
+        freshness=_freshness(aim, candidate),
+        parts=relevance.parts,
+    )
+
+
+def _told(aim: Aim, candidate: Candidate) -> Score:
+    """The score of a memory whose relevance the caller knows."""
+    relevance = candidate.relevance or 0.0
+    fresh = _freshness(aim, candidate)
+    parts = (
+        ("relevance", relevance, GIVEN_RELEVANCE),
+        ("importance", candidate.importance, GIVEN_IMPORTANCE),
+        ("freshness", fresh, GIVEN_FRESHNESS),
+    )
+    return Score(
+        total=sum(value * weight for _, value, weight in parts),
+        relevance=relevance,
+        importance=candidate.importance,
+        freshness=fresh,
+        parts=parts,
+    )
+
+
+def _freshness(aim: Aim, candidate: Candidate) -> float:
+    return freshness(candidate.created_at, aim.at, half_life_hours=float(aim.half_life_hours))

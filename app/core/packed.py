@@ -1,0 +1,134 @@
+"""Pack the scopes of one agent and period into bytes that grow by appending.
+
+Joined encodings are the merged scopes, so that a writer never reads before it writes; unpacked and
+packed again they take one entry a scope.
+"""
+
+from collections.abc import Iterable
+from struct import Struct
+from typing import Final
+
+from app.core.statistics import decode, encode
+from app.core.usage import Cell
+
+_HEAD = Struct("<BH")
+"""What the entry is, and the length of the scope's name in UTF-8, which follows."""
+
+_ONE = Struct("<BHQQQ")
+"""The head of one event's entry with its budget, tokens and used per cent."""
+
+_MANY = Struct("<12qI")
+"""The sums of several events, and the length of their sketch, which follows."""
+
+_SINGLE: Final = 1
+_BUDGETED: Final = 2
+_RATED: Final = 4
+_EXCEEDED: Final = 8
+_UNMET: Final = 16
+_FAILED: Final = 32
+
+
+def pack(scopes: Iterable[tuple[str, Cell]]) -> bytes:
+    """Scopes as bytes, an entry each."""
+    return b"".join([pack_one(name, cell) for name, cell in scopes])
+
+
+def pack_one(name: str, cell: Cell) -> bytes:
+    """One scope as bytes."""
+    encoded = name.encode()
+    if cell.events == 1:
+        what = (
+            _SINGLE
+            | (cell.executions and _BUDGETED)
+            | (cell.rated and _RATED)
+            | (cell.exceeded and _EXCEEDED)
+            | (cell.unmet and _UNMET)
+            | (cell.failed and _FAILED)
+        )
+        tokens = cell.used if cell.executions else cell.unbudgeted
+        return _ONE.pack(what, len(encoded), cell.budget, tokens, cell.pct_max or 0) + encoded
+    sketch = encode(cell.sketch)
+    low, high = cell.pct_min, cell.pct_max
+    sums = _MANY.pack(
+        cell.events,
+        cell.executions,
+        cell.rated,
+        cell.pct_sum,
+        -1 if low is None else low,
+        -1 if high is None else high,
+        cell.exceeded,
+        cell.unmet,
+        cell.budget,
+        cell.used,
+        cell.unbudgeted,
+        cell.failed,
+        len(sketch),
+    )
+    return b"".join((_HEAD.pack(0, len(encoded)), encoded, sums, sketch))
+
+
+def unpack(packed: bytes) -> dict[str, Cell]:
+    """The scopes of one encoding or of several joined."""
+    found: dict[str, Cell] = {}
+    at, end = 0, len(packed)
+    while at < end:
+        what = packed[at]
+        if what:
+            what, length, budget, tokens, pct = _ONE.unpack_from(packed, at)
+            at += _ONE.size
+            name = packed[at : at + length].decode()
+            at += length
+            _count(found.setdefault(name, Cell()), what, budget, tokens, pct)
+            continue
+        _, length = _HEAD.unpack_from(packed, at)
+        at += _HEAD.size
+        name = packed[at : at + length].decode()
+        at += length
+        *sums, size = _MANY.unpack_from(packed, at)
+        at += _MANY.size
+        cell = _summed(sums, packed[at : at + size])
+        at += size
+        held = found.get(name)
+        if held is None:
+            found[name] = cell
+        else:
+            held.add(cell)
+    return found
+
+
+def _count(cell: Cell, what: int, budget: int, tokens: int, pct: int) -> None:
+    cell.events += 1
+    if what & _FAILED:
+        cell.failed += 1
+    if not what & _BUDGETED:
+        cell.unbudgeted += tokens
+        return
+    cell.executions += 1
+    cell.budget += budget
+    cell.used += tokens
+    if what & _EXCEEDED:
+        cell.exceeded += 1
+    if what & _UNMET:
+        cell.unmet += 1
+    if what & _RATED:
+        cell.rate(pct)
+
+
+def _summed(sums: Iterable[int], sketch: bytes) -> Cell:
+    events, executions, rated, pct_sum, low, high, *rest = sums
+    exceeded, unmet, budget, used, unbudgeted, failed = rest
+    return Cell(
+        events=events,
+        executions=executions,
+        rated=rated,
+        pct_sum=pct_sum,
+        pct_min=None if low < 0 else low,
+        pct_max=None if high < 0 else high,
+        exceeded=exceeded,
+        unmet=unmet,
+        budget=budget,
+        used=used,
+        unbudgeted=unbudgeted,
+        failed=failed,
+        sketch=decode(sketch),
+    )

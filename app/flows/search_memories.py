@@ -1,0 +1,45 @@
+"""Find the memories that a question needs."""
+
+from functools import partial
+
+from anyio import to_thread
+
+from app.core.appraisal import Aim
+from app.core.recall import View
+from app.core.retrieval import probe
+from app.core.searching import Hits, Sought, search
+from app.gateways.tokens import TokenCounter
+from app.store.database import Store
+from app.store.pool import gather
+from app.store.shelf import PolicyShelf
+from app.store.textcache import TextCache
+
+
+async def search_memories(
+    store: Store, shelf: PolicyShelf, tokens: TokenCounter, texts: TextCache, sought: Sought
+) -> Hits:
+    """What is found, best first; nothing counts as loaded by it. Errors: Unavailable."""
+    book = shelf.book(sought.workspace)
+    agent = None if sought.agent is None else book.identify(sought.agent)[0]
+    policy, _ = book.resolve(workspace=sought.workspace, project=sought.project)
+    pool = await gather(
+        store,
+        texts,
+        View(workspace=sought.workspace, project=sought.project, agent=agent),
+        probe(sought.query, sought.at),
+        encoding=tokens.encoding_for(sought.model),
+        count=tokens.count_many,
+        embeddings=sought.query_embedding is not None,
+    )
+    aim = Aim(
+        task=sought.query,
+        at=sought.at,
+        scoring="measured",
+        weights=policy.weights,
+        half_life_hours=policy.half_life_hours,
+        agent=agent,
+        embedding=sought.query_embedding,
+        explain=sought.explain,
+    )
+    work = partial(search, aim, pool, limit=sought.limit, max_tokens=sought.max_tokens)
+    return await to_thread.run_sync(work)

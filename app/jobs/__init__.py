@@ -1,0 +1,1 @@
+"""What happens by itself: tasks that run beside the requests."""

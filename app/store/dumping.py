@@ -1,0 +1,153 @@
+"""Turn all tables into lines of JSON, and lines into all tables.
+
+A table is a line `{"table": …, "columns": […]}` and a line for each row: an array, binary columns
+in base64. What is derived from memories is made anew: both databases have an index of their own.
+"""
+
+import base64
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import psycopg
+from alembic.runtime.migration import MigrationContext
+from pydantic_core import to_json
+from sqlalchemy import LargeBinary, Table, and_, delete, func, select
+
+from app.core.backups import damaged
+from app.store import policies
+from app.store.database import Tx
+from app.store.tables import memories, memory_places, memory_texts, memory_words, metadata
+from app.store.textindex import Indexed, clear_index, index_changes
+
+AT_ONCE = 1_000
+"""Rows held at a time."""
+
+DERIVED = (memory_places, memory_words)
+"""Made from memories when a backup is restored, as the text index is."""
+
+CARRIED = tuple(table for table in metadata.sorted_tables if table not in DERIVED)
+
+REFUSALS = (
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    psycopg.IntegrityError,
+    psycopg.DataError,
+    psycopg.ProgrammingError,
+    OverflowError,
+)
+"""What databases say of rows that they cannot keep."""
+
+Convert = Callable[[Any], Any]
+
+
+def schema_of(tx: Tx) -> str:
+    """The revision of the tables."""
+    return ", ".join(sorted(MigrationContext.configure(tx.connection).get_current_heads()))
+
+
+def count_rows(tx: Tx) -> dict[str, int]:
+    """Rows of each table that a backup carries."""
+    return {
+        table.name: int(tx.connection.execute(select(func.count()).select_from(table)).scalar_one())
+        for table in CARRIED
+    }
+
+
+def dump(tx: Tx) -> Iterator[bytes]:
+    """The lines of all tables, in bounded memory."""
+    for table in CARRIED:
+        columns = [column.name for column in table.columns]
+        yield to_json({"table": table.name, "columns": columns}) + b"\n"
+        query = select(table).execution_options(yield_per=AT_ONCE)
+        for row in tx.connection.execute(query):
+            yield to_json(tuple(row), bytes_mode="base64") + b"\n"
+
+
+def read(lines: Iterable[bytes]) -> Iterator[tuple[Table, list[tuple[Any, ...]]]]:
+    """Tables and rows in column order, some at a time. Errors: BackupDamaged."""
+    table: Table | None = None
+    converts: Sequence[tuple[int, Convert]] = ()
+    rows: list[tuple[Any, ...]] = []
+    for line in lines:
+        try:
+            entry = json.loads(line)
+            if isinstance(entry, list) and table is not None:
+                if len(entry) != len(table.columns):
+                    raise damaged(f"a row of {table.name} lacks a part")
+                for index, convert in converts:
+                    if entry[index] is not None:
+                        entry[index] = convert(entry[index])
+                rows.append(tuple(entry))
+            else:
+                if table is not None:
+                    yield table, rows
+                    rows = []
+                table, converts = _table_of(entry)
+        except (ValueError, KeyError, TypeError) as error:
+            raise damaged("it holds a line that is no row") from error
+        if len(rows) == AT_ONCE and table is not None:
+            yield table, rows
+            rows = []
+    if table is not None:
+        yield table, rows
+
+
+def _table_of(entry: Any) -> tuple[Table, list[tuple[int, Convert]]]:
+    table = metadata.tables[entry["table"]]
+    names = [column.name for column in table.columns]
+    if table in DERIVED or entry["columns"] != names:
+        raise damaged(f"it has other columns of {table.name}")
+    binary = [n for n, column in enumerate(table.columns) if isinstance(column.type, LargeBinary)]
+    return table, [(index, base64.urlsafe_b64decode) for index in binary]
+
+
+def lock(tx: Tx) -> None:
+    """Let nobody else write until this transaction ends; readers go on."""
+    if not tx.is_sqlite:  # there the transaction has the only writer's lock
+        names = ", ".join(sorted(metadata.tables))
+        tx.connection.exec_driver_sql(f"LOCK TABLE {names} IN EXCLUSIVE MODE")
+
+
+def replace(tx: Tx, lines: Iterable[bytes]) -> dict[str, int]:
+    """Replace all rows of all workspaces by those of lines; answers the rows of each table.
+
+    Errors: BackupDamaged.
+    """
+    epoch = policies.epoch(tx)
+    clear_index(tx)
+    for table in metadata.sorted_tables:
+        tx.connection.execute(delete(table))
+    found = dict.fromkeys((table.name for table in CARRIED), 0)
+    try:
+        for table, rows in read(lines):
+            tx.insert_many(table, rows)
+            found[table.name] += len(rows)
+    except REFUSALS as error:
+        raise damaged("the database refuses its rows") from error
+    _derive(tx)
+    policies.begin_generation(tx, after=epoch)
+    if not tx.is_sqlite:
+        tx.connection.exec_driver_sql("ANALYZE")
+    return found
+
+
+def _derive(tx: Tx) -> None:
+    """Make the text index and the statistics of words from the memories."""
+    table, texts = memories.c, memory_texts.c
+    has_text = and_(texts.workspace == table.workspace, texts.content == table.content)
+    query = (
+        select(table.workspace, table.id, table.project, texts.words)
+        .join(memory_texts, has_text)
+        .where(table.state == "active")
+        .order_by(table.workspace, table.id)
+        .execution_options(yield_per=AT_ONCE)
+    )
+    for part in tx.connection.execute(query).partitions():
+        by_workspace: dict[str, list[Indexed]] = {}
+        for row in part:
+            by_workspace.setdefault(row.workspace, []).append((row.id, row.project, row.words))
+        for workspace, added in by_workspace.items():
+            index_changes(tx, workspace, added, [])

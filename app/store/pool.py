@@ -1,0 +1,103 @@
+"""Gather the stored memories that a question may need, with their texts and tokens."""
+
+from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+
+from anyio import to_thread
+
+from app.core.errors import Unavailable
+from app.core.recall import KeptText, Pool, View
+from app.core.retrieval import Probe
+from app.core.windows import micros
+from app.store.database import Store, Tx, in_chunks
+from app.store.memory_texts import counts_of, put_counts
+from app.store.recall import recall
+from app.store.textcache import SharedTexts, TextCache
+
+Count = Callable[[Sequence[str], str], Sequence[int]]
+"""Tokens of texts in an encoding."""
+
+
+async def gather(
+    store: Store,
+    texts: TextCache,
+    view: View,
+    question: Probe,
+    *,
+    encoding: str,
+    count: Count,
+    embeddings: bool = False,
+) -> Pool:
+    """The stored memories of a view that a question may need.
+
+    A text that is met in an encoding for the first time is counted, and its tokens are kept.
+    """
+    reading = partial(
+        _read, texts=texts, view=view, question=question, encoding=encoding, embeddings=embeddings
+    )
+    pool = await store.read(reading)
+    uncounted = {
+        one.content: text
+        for one, text in zip(pool.memories, pool.texts, strict=True)
+        if encoding not in text.tokens
+    }
+    if uncounted:
+        known = [text.text for text in uncounted.values()]
+        counts = await to_thread.run_sync(count, known, encoding)
+        for text, tokens in zip(uncounted.values(), counts, strict=True):
+            text.tokens[encoding] = tokens
+        new = dict(zip(uncounted, counts, strict=True))
+        with suppress(Unavailable):  # they are counted again another time
+            await store.write(view.workspace, _keep_counts, (encoding, new), weight=len(new))
+    return replace(pool, tokens=[text.tokens[encoding] for text in pool.texts])
+
+
+def _read(
+    tx: Tx, texts: TextCache, view: View, question: Probe, encoding: str, embeddings: bool
+) -> Pool:
+    ranges = [(micros(since), micros(until)) for since, until in question.spans]
+    recalled = recall(tx, view, question.words, ranges=ranges, embeddings=embeddings)
+    contents = {one.content for one in recalled.memories}
+    kept = texts.get_many(view.workspace, contents)
+    unknown = contents - kept.keys()
+    uncounted = [content for content in kept if encoding not in kept[content].tokens]
+    for content, text in _read_texts(tx, texts.shared, view.workspace, unknown).items():
+        kept[content] = text
+        texts.put(view.workspace, content, text)
+    counted = counts_of(tx, view.workspace, [*unknown, *uncounted], encoding)
+    for content, tokens in counted.items():
+        kept[content].tokens[encoding] = tokens
+    return Pool(
+        statistics=recalled.statistics,
+        memories=recalled.memories,
+        texts=[kept[one.content] for one in recalled.memories],
+    )
+
+
+def _keep_counts(
+    tx: Tx, workspace: str, items: Sequence[tuple[str, Mapping[bytes, int]]]
+) -> list[None]:
+    """Keep tokens of texts that were counted in an encoding for the first time."""
+    for encoding, counts in items:
+        put_counts(tx, workspace, encoding, counts)
+    return [None] * len(items)
+
+
+def _read_texts(
+    tx: Tx, shared: SharedTexts, workspace: str, contents: Set[bytes]
+) -> dict[bytes, KeptText]:
+    """Texts from what replicas share, and those that it lacks from the database."""
+    found = shared.get_many(workspace, contents) if contents else {}
+    fresh: dict[bytes, tuple[str, str]] = {}
+    for chunk in in_chunks(contents - found.keys()):
+        sql = (
+            f"SELECT content, text, words FROM memory_texts WHERE workspace = {tx.marks(1)}"
+            f" AND content IN ({tx.marks(len(chunk), first=2)})"
+        )
+        for content, text, words in tx.fetch(sql, [workspace, *chunk]):
+            fresh[bytes(content)] = (text, words)
+    if fresh:
+        shared.put_many(workspace, fresh)
+    return {content: KeptText(*text) for content, text in (found | fresh).items()}

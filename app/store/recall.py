@@ -1,0 +1,255 @@
+"""Fetch the memories that a question may need: all of a small place, the likely ones of a large."""
+
+from collections.abc import Iterable, Sequence
+from heapq import nlargest
+from typing import Any
+
+from app.core.passages import Statistics
+from app.core.recall import REPEATED_TIMES, Found, View, gain, rarity, searches, spans
+from app.core.values import value
+from app.store.database import Tx, in_chunks
+from app.store.textindex import AT_ALL, NUMBERS, REPEATED, length_class, length_in, place_of
+
+SMALL = 1_000
+"""Memories that are all looked at; of more, those that the text index finds."""
+HITS = 300
+"""Memories that the text index gives."""
+ENOUGH = 2_000
+"""Memories holding rarer words above which a word counts only beside these."""
+MOST_POSTINGS = 5_000
+"""Memories read of one word on SQLite, the shorter first."""
+NEIGHBOURED = 40
+"""Best hits whose neighbours in their session are looked at, too."""
+REACH = 2
+"""How many positions away a neighbour is."""
+NEWEST = 200
+"""Memories added at most because of their time, of their agent, of a pin."""
+HIDDEN = 4
+"""Times `HITS` that are looked at where hits of other agents are hidden."""
+
+_LONGEST = length_class(10**7)
+
+
+@value
+class Recalled:
+    """Memories worth a closer look, and what their places know of the question's words."""
+
+    statistics: Statistics
+    memories: list[Found]
+
+
+class _Query:
+    """A statement's values in the order of their marks; its columns are those of `Found`."""
+
+    def __init__(self, tx: Tx, view: View, *, embeddings: bool) -> None:
+        self.tx = tx
+        self.view = view
+        self.values: list[Any] = []
+        names = [f'm."{name}"' for name in Found._fields]
+        self.columns = ", ".join(names if embeddings else [*names[:-1], "NULL"])
+        self._embeddings = embeddings
+
+    def again(self) -> "_Query":
+        """Another statement about the same view."""
+        return _Query(self.tx, self.view, embeddings=self._embeddings)
+
+    def marks(self, *values: object) -> str:
+        """Place holders for values."""
+        first = len(self.values) + 1
+        self.values += values
+        return self.tx.marks(len(values), first=first)
+
+    def cast(self, value: object, kind: str) -> str:
+        """A place holder for a value of a kind that the statement does not tell."""
+        return f"CAST({self.marks(value)} AS {kind})"
+
+    def place(self, row: str = "m") -> str:
+        """The condition that a row is of the view's places."""
+        condition = f"{row}.workspace = {self.marks(self.view.workspace)}"
+        return f"{condition} AND {row}.project IN ({self.marks(*self.view.projects)})"
+
+    def visible(self) -> str:
+        """The condition that a memory of these places is active and the agent may see it."""
+        agent = self.view.agent
+        theirs = "" if agent is None else f"(m.agent IS NULL OR m.agent = {self.marks(agent)}) AND "
+        return f"{theirs}m.state = 'active'"
+
+    def match(self, form: str, word: str, beside: Sequence[str] = ()) -> str:
+        """What the index is asked for: memories of the places with a word, and any of others."""
+        quote, any_, all_ = ('"', " OR ", " AND ") if self.tx.is_sqlite else ("'", " | ", " & ")
+        places = [place_of(self.view.workspace, project) for project in self.view.projects]
+        options = (
+            any_.join(f"{quote}{place}{form}{one}{quote}" for one in words for place in places)
+            for words in ([word], beside)
+            if words
+        )
+        return all_.join(f"({option})" for option in options)
+
+    def fetch(self, rest: str) -> list[Found]:
+        """The rows `m` of a statement from `FROM` on."""
+        rows = self.tx.fetch(f"SELECT {self.columns} FROM {rest}", self.values)
+        return list(map(Found._make, rows))
+
+
+def recall(
+    tx: Tx,
+    view: View,
+    words: Sequence[str],
+    *,
+    ranges: Iterable[tuple[int, int]] = (),
+    embeddings: bool = False,
+) -> Recalled:
+    """The active memories of a view that may answer a question of these distinct words.
+
+    All of them where they are at most `SMALL`. `ranges`: stretches of time (since ≤ created_at <
+    until, microseconds) that the question names. `embeddings`: fetch them, too.
+    """
+    known = words_in(tx, view, words)
+    query = _Query(tx, view, embeddings=embeddings)
+    if _is_small(query, known.memories):
+        everything = f"memories m WHERE {query.place()} AND {query.visible()}"
+        return Recalled(statistics=known, memories=query.fetch(everything))
+    hits = _hits(query, known) if tx.is_sqlite else _vector_hits(query, known)
+    found = {one.id: one for one in hits}
+    others = [_neighbours(query.again(), hits[:NEIGHBOURED]), _pinned(query.again())]
+    others += [_made_in(query.again(), since, until) for since, until in ranges]
+    if view.agent is not None:
+        others.append(_own(query.again(), view.agent))
+    for more in others:
+        found.update((one.id, one) for one in more)
+    return Recalled(statistics=known, memories=list(found.values()))
+
+
+def words_in(tx: Tx, view: View, words: Sequence[str]) -> Statistics:
+    """The statistics of words in the places of a view."""
+    query = _Query(tx, view, embeddings=False)
+    sql = f"SELECT sum(memories), sum(length) FROM memory_places p WHERE {query.place('p')}"
+    memories, length = tx.fetch(sql, query.values, prepare=tx.prepares)[0]
+    containing: dict[str, int] = {}
+    for chunk in in_chunks(words):
+        query = query.again()
+        sql = (
+            f"SELECT word, sum(memories) FROM memory_words w WHERE {query.place('w')}"
+            f" AND word IN ({query.marks(*chunk)}) GROUP BY word"
+        )
+        containing.update((word, int(count)) for word, count in tx.fetch(sql, query.values))
+    return Statistics(memories=int(memories or 0), length=int(length or 0), containing=containing)
+
+
+def _is_small(query: _Query, memories: int) -> bool:
+    """Whether a view shows few; an agent sees its own and everybody's part of the places."""
+    agent = query.view.agent
+    if memories <= SMALL or agent is None:
+        return memories <= SMALL
+    counting = query.again()
+    its = (
+        f"SELECT 1 FROM memories m WHERE {counting.place()}"
+        f" AND m.agent = {counting.marks(agent)} LIMIT {SMALL + 1}"
+    )
+    everybodys = (
+        f"SELECT 1 FROM memories m WHERE {counting.place()} AND m.agent IS NULL LIMIT {SMALL + 1}"
+    )
+    sql = f"SELECT (SELECT count(*) FROM ({its}) a) + (SELECT count(*) FROM ({everybodys}) b)"
+    return bool(query.tx.fetch(sql, counting.values)[0][0] <= SMALL)
+
+
+def _hits(query: _Query, known: Statistics) -> list[Found]:
+    """The best memories by BM25, best first, from SQLite's index."""
+    tx = query.tx
+    scores: dict[int, float] = {}
+    sql = f"SELECT rowid FROM memory_index WHERE memory_index MATCH ? LIMIT {MOST_POSTINGS}"
+    once, more = _gains(known)
+    for word, beside in searches(known, ENOUGH):
+        surprise = rarity(known, word)
+        for (number,) in tx.fetch(sql, (query.match(AT_ALL, word, beside),)):
+            scores[number] = scores.get(number, 0.0) + surprise * once[number // NUMBERS]
+        if not beside:
+            for (number,) in tx.fetch(sql, (query.match(REPEATED, word),)):
+                if number in scores:
+                    scores[number] += surprise * more[number // NUMBERS]
+    most = HITS if query.view.agent is None else HITS * HIDDEN
+    found: list[Found] = []
+    for numbers in in_chunks(nlargest(most, scores, key=scores.__getitem__), HITS):
+        looking = query.again()
+        rows = tx.fetch(
+            f"SELECT n.number, {looking.columns} FROM memory_numbers n CROSS JOIN memories m"
+            f" WHERE n.number IN ({looking.marks(*numbers)}) AND m.workspace = +n.workspace"
+            f" AND m.id = n.id AND {looking.place()} AND {looking.visible()}",
+            looking.values,
+        )
+        rows.sort(key=lambda row: (-scores[row[0]], row[0]))
+        found += [Found._make(row[1:]) for row in rows]
+        if len(found) >= HITS:
+            break
+    return found[:HITS]
+
+
+def _vector_hits(query: _Query, known: Statistics) -> list[Found]:
+    """The same from PostgreSQL's index, which does the sums."""
+    wanted = searches(known, ENOUGH)
+    if not wanted:
+        return []
+    marks = query.marks
+    once, more = (f"({marks(gains)}::float8[])[v.length + 1]" for gains in _gains(known))
+    sums = []
+    for word, _ in wanted:
+        held = f"v.terms @@ {marks(query.match(AT_ALL, word))}::tsquery"
+        repeated = f"v.terms @@ {marks(query.match(REPEATED, word))}::tsquery"
+        gain = f"{once} + CASE WHEN {repeated} THEN {more} ELSE 0 END"
+        sums.append(
+            f"CASE WHEN {held} THEN {marks(rarity(known, word))}::float8 * ({gain}) ELSE 0 END"
+        )
+    match = " | ".join(f"({query.match(AT_ALL, word, beside)})" for word, beside in wanted)
+    return query.fetch(
+        f"memory_vectors v JOIN memories m ON m.workspace = v.workspace AND m.id = v.id"
+        f" WHERE v.workspace = {marks(query.view.workspace)} AND v.terms @@ {marks(match)}::tsquery"
+        f" AND {query.place()} AND {query.visible()}"
+        f" ORDER BY {' + '.join(sums)} DESC, m.id LIMIT {HITS}"
+    )
+
+
+def _gains(known: Statistics) -> tuple[list[float], list[float]]:
+    """What a word adds by class of length: standing in the memory, and standing there again."""
+    lengths = [length_in(each) for each in range(_LONGEST + 1)]
+    once = [gain(known, 1, length) for length in lengths]
+    often = [gain(known, REPEATED_TIMES, length) for length in lengths]
+    return once, [both - one for both, one in zip(often, once, strict=True)]
+
+
+def _neighbours(query: _Query, hits: Iterable[Found]) -> list[Found]:
+    """Memories that stand beside hits in their session."""
+    places = (
+        (one.project, one.session, one.position)
+        for one in hits
+        if one.session is not None and one.position is not None
+    )
+    around = spans(places, REACH)
+    if not around:
+        return []
+    kinds = "text", "text", "bigint", "bigint"
+    rows = ", ".join(f"({', '.join(map(query.cast, row, kinds))})" for row in around)
+    near = f"(WITH near (project, session, low, high) AS (VALUES {rows}) SELECT * FROM near) near"
+    return query.fetch(
+        f"{near} CROSS JOIN memories m WHERE m.workspace = {query.marks(query.view.workspace)}"
+        " AND m.project = near.project AND m.session = near.session"
+        f" AND m.position BETWEEN near.low AND near.high AND {query.visible()}"
+    )
+
+
+def _made_in(query: _Query, since: int, until: int) -> list[Found]:
+    """The newest memories of a stretch of time."""
+    condition = f"{query.place()} AND m.created_at >= {query.marks(since)}"
+    condition += f" AND m.created_at < {query.marks(until)} AND {query.visible()}"
+    return query.fetch(f"memories m WHERE {condition} ORDER BY m.created_at DESC LIMIT {NEWEST}")
+
+
+def _own(query: _Query, agent: str) -> list[Found]:
+    """The newest memories of an agent."""
+    condition = f"{query.place()} AND m.agent = {query.marks(agent)} AND m.state = 'active'"
+    return query.fetch(f"memories m WHERE {condition} ORDER BY +m.created_at DESC LIMIT {NEWEST}")
+
+
+def _pinned(query: _Query) -> list[Found]:
+    """The newest pinned memories."""
+    condition = f"{query.place()} AND m.pinned AND {query.visible()}"
+    return query.fetch(f"memories m WHERE {condition} ORDER BY +m.created_at DESC LIMIT {NEWEST}")
