@@ -20,7 +20,7 @@ from app.core.profiles import (
     ResolvedPolicy,
     Scoring,
 )
-from app.core.recall import Pool
+from app.core.recall import Prospects
 from app.core.rendering import Format
 from app.core.terms import Alert, Terms, terms_of
 from app.core.values import value
@@ -177,7 +177,7 @@ def decide(
     agent: AgentMatch | None,
     verdict: Verdict,
     candidates: Sequence[Candidate] = (),
-    pool: Pool | None = None,
+    prospects: Prospects | None = None,
     count: Callable[[str], int] | None = None,
     now: datetime,
     id: str | None,
@@ -185,7 +185,7 @@ def decide(
 ) -> Decision:
     """The budget that the policy gives, the memories that fit, and these booked as loads.
 
-    Memories are chosen from `candidates`, or from a `pool` of stored ones. `count` tells the
+    Memories are chosen from `candidates`, or from a `prospects` of stored ones. `count` tells the
     tokens of a text that is rendered. `ttl_seconds` is the request's unless given.
     """
     offer = _offer(policy, verdict.tier)
@@ -194,10 +194,10 @@ def decide(
     monitor = opened(offer.terms, budget=budget.tokens, now=now, ttl_seconds=ttl)
 
     selection = None
-    if pool is not None or wants_selection(request, candidates):
+    if prospects is not None or wants_selection(request, candidates):
         aim = _aim(request, policy, agent, now)
-        if pool is not None:
-            candidates, scores = shortlist(aim, pool, room=SHORTLIST_ROOM * budget.tokens)
+        if prospects is not None:
+            candidates, scores = shortlist(aim, prospects, room=SHORTLIST_ROOM * budget.tokens)
         else:
             scores = appraise(aim, candidates)
         selection = select(

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
-from app.core.memory import Candidate
+from app.core.memory import REFERENCE, Candidate
 from app.core.passages import Passage, statistics_of, traits_of
 from app.core.profiles import ScoreWeights, Scoring
-from app.core.recall import Pool
+from app.core.recall import Prospects
 from app.core.retrieval import Relevance, relevances
 from app.core.scoped import original_score
 from app.core.scoring import Score, Scorer, freshness
@@ -48,7 +49,7 @@ class Aim:
     weights: ScoreWeights
     half_life_hours: Decimal
     agent: str | None = None
-    """`type/name`; files of a memory tree are then scored for it, too."""
+    """`type/name` of the agent that loads; files of a memory tree are scored for it, too."""
     context: TaskContext = field(default_factory=TaskContext)
     embedding: Sequence[float] | None = None
     """Of the task; compared with memories' that are as long."""
@@ -81,15 +82,17 @@ def appraise(aim: Aim, candidates: Sequence[Candidate]) -> list[Score]:
 
 
 def shortlist(
-    aim: Aim, pool: Pool, *, room: int, least: int = SHORTLIST_LEAST
+    aim: Aim, prospects: Prospects, *, room: int, least: int = SHORTLIST_LEAST
 ) -> tuple[list[Candidate], list[Score]]:
     """The stored memories that come into question, with their scores.
 
     As measured these are the best, until they fill a room (tokens) and are so many, and all that
-    are pinned; by the formula, all.
+    are pinned; by the formula, all. An agent loads no files of a tree that are only for reference.
     """
+    if aim.agent is not None:
+        prospects = _loadable(prospects)
     if aim.scoring == "formula":
-        candidates = [candidate_at(pool, at) for at in range(len(pool.memories))]
+        candidates = [candidate_at(prospects, at) for at in range(len(prospects.memories))]
         return candidates, appraise(aim, candidates)
     passages = [
         Passage(
@@ -98,38 +101,40 @@ def shortlist(
             session=one.session,
             speaker=one.speaker,
             position=one.position,
-            created_at=moment(one.created_at),
+            created_at=_moment(one.created_at),
             importance=one.importance,
         )
-        for one, text in zip(pool.memories, pool.texts, strict=True)
+        for one, text in zip(prospects.memories, prospects.texts, strict=True)
     ]
     found = relevances(
         aim.task,
         passages,
-        pool.statistics,
+        prospects.statistics,
         as_of=aim.at,
         query_embedding=aim.embedding,
-        embeddings=[_floats(one.embedding) for one in pool.memories] if aim.embedding else None,
+        embeddings=[_floats(one.embedding) for one in prospects.memories]
+        if aim.embedding
+        else None,
         explain=aim.explain,
     )
-    found = [_scoped(aim, pool, at, one) for at, one in enumerate(found)]
-    chosen = _best([one.value for one in found], pool, room=room, least=least)
-    candidates = [candidate_at(pool, at) for at in chosen]
+    found = [_scoped(aim, prospects, at, one) for at, one in enumerate(found)]
+    chosen = _best([one.value for one in found], prospects, room=room, least=least)
+    candidates = [candidate_at(prospects, at) for at in chosen]
     return candidates, [
         _measured(aim, candidate, found[at])
         for at, candidate in zip(chosen, candidates, strict=True)
     ]
 
 
-def _scoped(aim: Aim, pool: Pool, at: int, relevance: Relevance) -> Relevance:
+def _scoped(aim: Aim, prospects: Prospects, at: int, relevance: Relevance) -> Relevance:
     """The relevance of a memory to an agent's task; a file is scored as the original did, too."""
-    one = pool.memories[at]
+    one = prospects.memories[at]
     if aim.agent is None or one.path is None:
         return relevance
     used = one.last_accessed_at
     score = original_score(
         path=one.path,
-        text=pool.texts[at].text,
+        text=prospects.texts[at].text,
         agent=aim.agent.rpartition("/")[2],
         own=one.agent == aim.agent,
         technologies=aim.context.technologies,
@@ -150,20 +155,39 @@ def _scoped(aim: Aim, pool: Pool, at: int, relevance: Relevance) -> Relevance:
     )
 
 
+_moment = lru_cache(maxsize=65_536)(moment)
+
+
+def _loadable(prospects: Prospects) -> Prospects:
+    kept = [
+        at
+        for at, one in enumerate(prospects.memories)
+        if one.path is None or one.scope != REFERENCE or one.pinned
+    ]
+    if len(kept) == len(prospects.memories):
+        return prospects
+    return Prospects(
+        statistics=prospects.statistics,
+        memories=[prospects.memories[at] for at in kept],
+        texts=[prospects.texts[at] for at in kept],
+        tokens=[prospects.tokens[at] for at in kept],
+    )
+
+
 def _floats(embedding: bytes | None) -> Sequence[float] | None:
     return None if embedding is None else memoryview(embedding).cast("f")
 
 
-def candidate_at(pool: Pool, at: int) -> Candidate:
-    """A memory of a pool as one that may be loaded."""
-    one = pool.memories[at]
+def candidate_at(prospects: Prospects, at: int) -> Candidate:
+    """One of the prospects as a memory that may be loaded."""
+    one = prospects.memories[at]
     return Candidate(
         id=one.id,
-        tokens=pool.tokens[at],
+        tokens=prospects.tokens[at],
         scope=one.scope,
-        text=pool.texts[at].text,
+        text=prospects.texts[at].text,
         path=one.path,
-        created_at=moment(one.created_at),
+        created_at=_moment(one.created_at),
         last_accessed_at=None if one.last_accessed_at is None else moment(one.last_accessed_at),
         access_count=one.access_count,
         relevance=one.relevance,
@@ -177,14 +201,14 @@ def candidate_at(pool: Pool, at: int) -> Candidate:
     )
 
 
-def _best(values: Sequence[float], pool: Pool, *, room: int, least: int) -> list[int]:
-    chosen = {at: None for at, one in enumerate(pool.memories) if one.pinned}
-    memories, total = pool.memories, 0
+def _best(values: Sequence[float], prospects: Prospects, *, room: int, least: int) -> list[int]:
+    chosen = {at: None for at, one in enumerate(prospects.memories) if one.pinned}
+    memories, total = prospects.memories, 0
     ranked = sorted(range(len(values)), key=lambda at: (-values[at], memories[at].id))
     for rank, at in enumerate(ranked):
         if total >= room and rank >= least:
             break
-        total += pool.tokens[at]
+        total += prospects.tokens[at]
         chosen[at] = None
     return list(chosen)
 

@@ -21,11 +21,14 @@ class Unfit(Exception):
 
 
 def with_metadata(memory: Memory, data: bytes) -> Memory:
-    """A memory as its metadata file says. Errors: Unfit, naming the field."""
+    """A memory as its metadata file says. Errors: Unfit, naming the field.
+
+    It was modified when the metadata say so, or its file, whichever is later.
+    """
     said = _object(data)
     modified_at = _moment(said, "modified_at")
     created_at = _moment(said, "created_at")
-    modified_at = memory.modified_at if modified_at is None else modified_at
+    modified_at = max(memory.modified_at, modified_at or 0)
     uses = said.get("use_count")
     confidence = said.get("confidence")
     agents = said.get("used_by_agents") or []

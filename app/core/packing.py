@@ -10,7 +10,7 @@ from app.core.explaining import RENDERED_WORK, WORK, budgets_that_include, can_w
 from app.core.fitting import fit
 from app.core.memory import Candidate
 from app.core.rendering import Format
-from app.core.scoring import Score
+from app.core.scoring import Part, Score
 from app.core.screening import SHARED_SCOPE, Item, SetAside, items_of, set_aside
 from app.core.values import value
 
@@ -32,6 +32,8 @@ class Selected:
     freshness: float
     reason: Literal["pinned", "room", "lent_room"]
     """In the room of its scope, or in room that other scopes left unused."""
+    parts: tuple[Part, ...] | None = None
+    """Name, value (0–1) and weight of what the score adds up from, where that was asked for."""
 
 
 @value
@@ -119,12 +121,14 @@ def select(
         gap_pct=100 * (choice.bound - choice.value) / choice.bound if choice.bound else 0.0,
         context=fitted.text,
         rendered_tokens=fitted.tokens,
-        selected=_selected(chosen, rooms),
+        selected=_selected(chosen, rooms, explain=explain),
         dropped=_dropped(items, aside, chosen, needed, displaced),
     )
 
 
-def _selected(chosen: Sequence[Item], rooms: Sequence[Room]) -> tuple[Selected, ...]:
+def _selected(
+    chosen: Sequence[Item], rooms: Sequence[Room], *, explain: bool
+) -> tuple[Selected, ...]:
     free = {room.name: room.tokens for room in rooms}
     for item in chosen:
         if item.candidate.pinned and item.home is not None:
@@ -145,6 +149,7 @@ def _selected(chosen: Sequence[Item], rooms: Sequence[Room]) -> tuple[Selected, 
                 importance=score.importance,
                 freshness=score.freshness,
                 reason="pinned" if candidate.pinned else "room" if fits else "lent_room",
+                parts=score.parts if explain else None,
             )
         )
     return tuple(selected)

@@ -45,7 +45,7 @@ class Traits:
     has_name: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Passage:
     """A memory as scoring sees it."""
 

@@ -76,7 +76,7 @@ class KeptText:
 
 
 @value
-class Pool:
+class Prospects:
     """Memories worth a closer look, with their texts and tokens, and words' statistics."""
 
     statistics: Statistics
@@ -86,10 +86,10 @@ class Pool:
     """In the encoding of the request."""
 
 
-def gain(known: Statistics, times: float, length: float) -> float:
-    """What a word that stands `times` in a text of `length` words adds, over its rarity."""
-    average = known.length / known.memories if known.memories else 1.0
-    norm = SATURATION * (1 - LENGTH_PART + LENGTH_PART * length / max(average, 1.0))
+def gain(times: float, length: float, average: float) -> float:
+    """What a word adds, over its rarity, that stands `times` in a text of `length` words where
+    texts have `average` (at least 1)."""
+    norm = SATURATION * (1 - LENGTH_PART + LENGTH_PART * length / average)
     return times * (SATURATION + 1) / (times + norm)
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from app.core.appraisal import SHORTLIST_LEAST, SHORTLIST_ROOM, Aim, shortlist
 from app.core.packing import select
-from app.core.recall import Pool
+from app.core.recall import Prospects
 from app.core.scoring import Part
 from app.core.values import value
 
@@ -64,14 +64,14 @@ class Hits:
     """Of all items."""
 
 
-def search(aim: Aim, pool: Pool, *, limit: int, max_tokens: int | None) -> Hits:
+def search(aim: Aim, prospects: Prospects, *, limit: int, max_tokens: int | None) -> Hits:
     """At most `limit` memories, worth most within `max_tokens`; equal contents once."""
-    budget = sum(pool.tokens) if max_tokens is None else max_tokens
+    budget = sum(prospects.tokens) if max_tokens is None else max_tokens
     room = 0 if max_tokens is None else SHORTLIST_ROOM * budget
-    candidates, scores = shortlist(aim, pool, room=room, least=SHORTLIST_LEAST + 2 * limit)
+    candidates, scores = shortlist(aim, prospects, room=room, least=SHORTLIST_LEAST + 2 * limit)
     selection = select(candidates, scores, (), budget=budget, rigid=False, now=aim.at)
     by_id = {one.id: (one, score) for one, score in zip(candidates, scores, strict=True)}
-    places = {one.id: one for one in pool.memories}
+    places = {one.id: one for one in prospects.memories}
     best = sorted(selection.selected, key=lambda one: -one.score)[:limit]
     hits = []
     for one in best:

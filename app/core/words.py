@@ -28,19 +28,19 @@ built; burn burnt; buy bought; catch caught; choose chose chosen; come came; cre
 dealt; dig dug; draw drew drawn; dream dreamt; drink drank drunk; drive drove driven; eat ate
 eaten; fall fell fallen; feed fed; feel felt; fight fought; find found; flee fled; fly flew flown;
 forbid forbade forbidden; forget forgot forgotten; forgive forgave forgiven; freeze froze frozen;
-get got gotten gonna; give gave given; go went gone; grow grew grown; hang hung; hear heard; hide
-hid hidden; hold held; keep kept; know knew known; lead led; learn learnt; leave left; lend lent;
-lie lain lying; light lit; lose lost; make made; mean meant; meet met; pay paid; prove proven;
-ride rode ridden; ring rang rung; rise rose risen; run ran; say said; see saw seen; seek sought;
-sell sold; send sent; sew sewn; shake shook shaken; shine shone; shoot shot; show shown; shrink
-shrank shrunk; sing sang sung; sink sank sunk; sit sat; sleep slept; slide slid; speak spoke
-spoken; spend spent; spin spun; stand stood; steal stole stolen; stick stuck; strike struck; swear
-swore sworn; sweep swept; swim swam swum; swing swung; take took taken; teach taught; tear tore
-torn; tell told; think thought; throw threw thrown; understand understood; wake woke woken; wear
-wore worn; weave wove woven; weep wept; win won; write wrote written; child children; foot feet;
-goose geese; half halves; knife knives; life lives; man men; mouse mice; person people; tooth
-teeth; wife wives; wolf wolves; woman women; good better best; bad worse worst; die dying; tie
-tying; mother mom mum mommy mummy mama; father dad daddy papa; kid kiddo kiddos; grandma
+get got gotten gonna; give gave given; go goes went gone; grow grew grown; hang hung; hear heard;
+hide hid hidden; hold held; keep kept; know knew known; lead led; learn learnt; leave left; lend
+lent; lie lain lying; light lit; lose lost; make made; mean meant; meet met; pay paid; prove
+proven; ride rode ridden; ring rang rung; rise rose risen; run ran; say said; see saw seen; seek
+sought; sell sold; send sent; sew sewn; shake shook shaken; shine shone; shoot shot; show shown;
+shrink shrank shrunk; sing sang sung; sink sank sunk; sit sat; sleep slept; slide slid; speak
+spoke spoken; spend spent; spin spun; stand stood; steal stole stolen; stick stuck; strike struck;
+swear swore sworn; sweep swept; swim swam swum; swing swung; take took taken; teach taught; tear
+tore torn; tell told; think thought; throw threw thrown; understand understood; wake woke woken;
+wear wore worn; weave wove woven; weep wept; win won; write wrote written; child children; foot
+feet; goose geese; half halves; knife knives; life lives; man men; mouse mice; person people;
+tooth teeth; wife wives; wolf wolves; woman women; good better best; bad worse worst; die dying;
+tie tying; mother mom mum mommy mummy mama; father dad daddy papa; kid kiddo kiddos; grandma
 grandmother granny; grandpa grandfather grandad granddad; favorite favourite fave; color colour;
 gray grey; center centre; theater theatre; program programme; neighbor neighbour; behavior
 behaviour; flavor flavour; organize organise; photo photograph pic pics; television tv; bike
@@ -55,6 +55,7 @@ _BASES = {
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _CLITIC = re.compile(r"(?:n['’]t|['’](?:s|d|m|re|ve|ll|t))+$")
+_PLURAL = re.compile(r"[a-z]{4,}s$")
 _ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)$")
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
 
@@ -68,8 +69,8 @@ def stems(text: str) -> list[str]:
     found = []
     for word in _WORD.findall(_plain(text)):
         if word.isascii():
-            if stem := _stem_of(word):
-                found.append(stem)
+            if short := _stem_of(word[:LONGEST_STEM]):
+                found.append(short)
         else:
             found.extend(_stems_beyond_ascii(word))
     return found
@@ -99,17 +100,17 @@ def _stems_beyond_ascii(word: str) -> list[str]:
         found += [signs] if len(signs) == 1 else map("".join, pairwise(signs))
         at = run.end()
     found.append(word[at:])
-    return [stem for part in found if part and (stem := _stem_of(part))]
+    return [short for part in found if part and (short := _stem_of(part[:LONGEST_STEM]))]
 
 
 @lru_cache(maxsize=65536)
 def _stem_of(word: str) -> str:
     """Empty for a stop word."""
-    word = _CLITIC.sub("", word)
+    word = _ORDINAL.sub(r"\1", _CLITIC.sub("", word))
     if word in STOP_WORDS:
         return ""
-    if word in _BASES:
-        return stem(_BASES[word])
-    word = _ORDINAL.sub(r"\1", word)
-    bare = "".join(filter(str.isalnum, word))[:LONGEST_STEM]
+    base = _BASES.get(word) or (_BASES.get(word[:-1]) if _PLURAL.match(word) else None)
+    if base:
+        return stem(base)
+    bare = "".join(filter(str.isalnum, word))
     return stem(bare) if bare.isascii() and bare.isalpha() else bare

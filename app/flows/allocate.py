@@ -13,7 +13,7 @@ from app.core.complexity import Verdict, default, detect, given
 from app.core.errors import Unavailable
 from app.core.memory import Candidate
 from app.core.profiles import AgentMatch, ResolvedPolicy
-from app.core.recall import Pool, View
+from app.core.recall import Prospects, View
 from app.core.retrieval import probe
 from app.core.signals import SignalTable
 from app.core.values import value
@@ -21,7 +21,7 @@ from app.gateways.tokens import TokenCounter
 from app.store.allocations import New, add_many, encode
 from app.store.database import Store
 from app.store.loading import Loading, add_loading
-from app.store.pool import gather
+from app.store.prospects import gather
 from app.store.shelf import PolicyShelf
 from app.store.textcache import TextCache
 
@@ -72,10 +72,10 @@ async def allocate(
         strict=request.strict,
     )
     verdict = judge(request, policy, book.signals)
-    pool, unread = None, None
+    prospects, unread = None, None
     if request.select == "stored":
         try:
-            pool = await _stored(store, tokens, texts, request, agent, now)
+            prospects = await _stored(store, tokens, texts, request, agent, now)
         except Unavailable as error:
             if policy.enforcement == "hard":
                 raise
@@ -87,12 +87,12 @@ async def allocate(
         agent=agent,
         verdict=verdict,
         candidates=candidates,
-        pool=pool,
+        prospects=prospects,
         count=partial(tokens.count, encoding=tokens.encoding_for(request.model)),
         now=now,
         id=new_id("alc", request.workspace),
     )
-    takes_time = pool is not None or len(candidates) > FEW or request.render is not None
+    takes_time = prospects is not None or len(candidates) > FEW or request.render is not None
     decision = await to_thread.run_sync(work) if takes_time else work()
     if unread is not None:
         return encode(degraded(decision, unread.detail).allocation)
@@ -106,7 +106,7 @@ async def allocate(
         request_hash=asked.request_hash,
     )
     try:
-        if pool is None or decision.allocation.selection is None:
+        if prospects is None or decision.allocation.selection is None:
             return await store.write(request.workspace, add_many, new)
         chosen = [one.id for one in decision.allocation.selection.selected]
         loading = Loading(new=new, memory_ids=chosen)
@@ -124,7 +124,7 @@ async def _stored(
     request: Request,
     agent: AgentMatch | None,
     now: datetime,
-) -> Pool:
+) -> Prospects:
     """The stored memories that the request may see and that come into question."""
     question = probe(request.task or "", request.as_of or now)
     view = View(

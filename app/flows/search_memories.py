@@ -10,7 +10,7 @@ from app.core.retrieval import probe
 from app.core.searching import Hits, Sought, search
 from app.gateways.tokens import TokenCounter
 from app.store.database import Store
-from app.store.pool import gather
+from app.store.prospects import gather
 from app.store.shelf import PolicyShelf
 from app.store.textcache import TextCache
 
@@ -22,7 +22,7 @@ async def search_memories(
     book = shelf.book(sought.workspace)
     agent = None if sought.agent is None else book.identify(sought.agent)[0]
     policy, _ = book.resolve(workspace=sought.workspace, project=sought.project)
-    pool = await gather(
+    prospects = await gather(
         store,
         texts,
         View(workspace=sought.workspace, project=sought.project, agent=agent),
@@ -37,9 +37,8 @@ async def search_memories(
         scoring="measured",
         weights=policy.weights,
         half_life_hours=policy.half_life_hours,
-        agent=agent,
         embedding=sought.query_embedding,
         explain=sought.explain,
     )
-    work = partial(search, aim, pool, limit=sought.limit, max_tokens=sought.max_tokens)
+    work = partial(search, aim, prospects, limit=sought.limit, max_tokens=sought.max_tokens)
     return await to_thread.run_sync(work)

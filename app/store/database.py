@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from threading import get_ident
+from threading import Condition, get_ident
 from typing import Any, TypeVar
 
 import anyio
@@ -30,6 +30,8 @@ SQLITE_CHUNK = 500
 SQLITE_ROWS = 64
 """Rows of one INSERT on SQLite."""
 SMALL_INSERT = 16
+READ_PATIENCE = 10.0
+"""Seconds that a stop waits for reads."""
 PG_ROWS = 128
 """Rows of one INSERT on PostgreSQL: few texts of statements, well below its 65,535 parameters."""
 
@@ -157,6 +159,9 @@ class Store:
         """Transactions that this process has committed: what tells that anything changed."""
         self._is_replacing = False
         self._readers = anyio.CapacityLimiter(READERS)
+        self._reading = 0
+        self._idle = Condition()
+        """Told when a read ends: a task that was cancelled leaves its thread reading."""
         self._writer = GroupCommit(
             self._commit,
             workers=1 if self.is_sqlite else PG_WRITERS,
@@ -214,8 +219,10 @@ class Store:
         self._writer.start()
 
     def close(self) -> None:
-        """Commit what waits, stop the writer, close every connection."""
+        """Commit what waits, stop the writer, let reads end, close every connection."""
         self._writer.stop()
+        with self._idle:
+            self._idle.wait_for(lambda: not self._reading, timeout=READ_PATIENCE)
         for connection in self._writing.values():
             connection.close()
         self._writing.clear()
@@ -246,6 +253,16 @@ class Store:
         return self.write_now(work)
 
     def _read(self, work: Callable[[Tx], R]) -> R:
+        with self._idle:
+            self._reading += 1
+        try:
+            return self._read_on_one(work)
+        finally:
+            with self._idle:
+                self._reading -= 1
+                self._idle.notify_all()
+
+    def _read_on_one(self, work: Callable[[Tx], R]) -> R:
         with translated(), self.engine.connect() as connection:
             if not self.is_sqlite:
                 connection.exec_driver_sql(

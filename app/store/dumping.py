@@ -10,14 +10,14 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-import psycopg
-from alembic.runtime.migration import MigrationContext
 from pydantic_core import to_json
 from sqlalchemy import LargeBinary, Table, and_, delete, func, select
 
 from app.core.backups import damaged
 from app.store import policies
 from app.store.database import Tx
+from app.store.engines import drivers
+from app.store.migrate import current
 from app.store.tables import memories, memory_places, memory_texts, memory_words, metadata
 from app.store.textindex import Indexed, clear_index, index_changes
 
@@ -29,15 +29,7 @@ DERIVED = (memory_places, memory_words)
 
 CARRIED = tuple(table for table in metadata.sorted_tables if table not in DERIVED)
 
-REFUSALS = (
-    sqlite3.IntegrityError,
-    sqlite3.InterfaceError,
-    sqlite3.ProgrammingError,
-    psycopg.IntegrityError,
-    psycopg.DataError,
-    psycopg.ProgrammingError,
-    OverflowError,
-)
+REFUSALS = ("IntegrityError", "DataError", "ProgrammingError")
 """What databases say of rows that they cannot keep."""
 
 Convert = Callable[[Any], Any]
@@ -45,7 +37,7 @@ Convert = Callable[[Any], Any]
 
 def schema_of(tx: Tx) -> str:
     """The revision of the tables."""
-    return ", ".join(sorted(MigrationContext.configure(tx.connection).get_current_heads()))
+    return ", ".join(sorted(current(tx.connection)))
 
 
 def count_rows(tx: Tx) -> dict[str, int]:
@@ -120,12 +112,17 @@ def replace(tx: Tx, lines: Iterable[bytes]) -> dict[str, int]:
     clear_index(tx)
     for table in metadata.sorted_tables:
         tx.connection.execute(delete(table))
+    refusals: tuple[type[Exception], ...] = (
+        OverflowError,
+        sqlite3.InterfaceError,
+        *drivers(*REFUSALS),
+    )
     found = dict.fromkeys((table.name for table in CARRIED), 0)
     try:
         for table, rows in read(lines):
             tx.insert_many(table, rows)
             found[table.name] += len(rows)
-    except REFUSALS as error:
+    except refusals as error:
         raise damaged("the database refuses its rows") from error
     _derive(tx)
     policies.begin_generation(tx, after=epoch)

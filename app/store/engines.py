@@ -76,7 +76,7 @@ def translated() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not isinstance(error, (DBAPIError, PoolTimeout, *_drivers("Error"))):
+        if not isinstance(error, (DBAPIError, PoolTimeout, *drivers("Error"))):
             raise
         known = _as_unavailable(error)
         if known is None:
@@ -93,14 +93,15 @@ def _as_unavailable(error: Exception) -> Unavailable | None:
     gone = (
         isinstance(error, PoolTimeout)
         or any(code.startswith(prefix) for prefix in GONE_CLASSES)
-        or (isinstance(origin, _drivers("OperationalError")) and not code)
+        or (isinstance(origin, drivers("OperationalError")) and not code)
     )
     if gone:
         return Unavailable("The database is not answering; nothing was stored, try again shortly.")
     return None
 
 
-def _drivers(error: str) -> tuple[type[Exception], ...]:
-    """The classes of an error in the drivers that are in use."""
+def drivers(*errors: str) -> tuple[type[Exception], ...]:
+    """The classes of errors in the drivers that are in use."""
     psycopg = sys.modules.get("psycopg")  # SQLite needs none of it, and it is slow to import
-    return tuple(getattr(driver, error) for driver in (sqlite3, psycopg) if driver is not None)
+    used = [driver for driver in (sqlite3, psycopg) if driver is not None]
+    return tuple(getattr(driver, error) for driver in used for error in errors)

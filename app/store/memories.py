@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import and_, delete, or_, select
 
 from app.core.errors import DomainError, IdMismatch, NotFound
 from app.core.memory import Memory, MemoryText, State, content_of
@@ -249,21 +249,20 @@ def purge_memories(tx: Tx, workspace: str, ids: Collection[str]) -> None:
 
 def note_accesses(tx: Tx, workspace: str, ids: Iterable[str], at: int) -> None:
     """Note that memories were loaded, once each."""
-    table = memories.c
+    latest = "max" if tx.is_sqlite else "greatest"
     for chunk in in_chunks(sorted(set(ids))):
+        places = f"workspace = {tx.marks(1)} AND id IN ({tx.marks(len(chunk), first=2)})"
         if not tx.is_sqlite:
-            rows = select(table.id).where(table.workspace == workspace, table.id.in_(chunk))
-            tx.connection.execute(rows.order_by(table.id).with_for_update()).all()
-        latest = func.max if tx.is_sqlite else func.greatest
-        statement = (
-            update(memories)
-            .where(table.workspace == workspace, table.id.in_(chunk))
-            .values(
-                access_count=table.access_count + 1,
-                last_accessed_at=latest(func.coalesce(table.last_accessed_at, at), at),
-            )
+            locking = f"SELECT id FROM memories WHERE {places} ORDER BY id FOR UPDATE"
+            tx.fetch(locking, [workspace, *chunk])
+        its, now = (tx.marks(1, first=first) for first in (1, 2))
+        tx.fetch(
+            "UPDATE memories SET access_count = access_count + 1, last_accessed_at ="
+            f" {latest}(coalesce(last_accessed_at, {its}), {now}) WHERE workspace ="
+            f" {tx.marks(1, first=3)} AND id IN ({tx.marks(len(chunk), first=4)})",
+            [at, at, workspace, *chunk],
+            returning="",
         )
-        tx.connection.execute(statement)
 
 
 def get_memory(tx: Tx, workspace: str, id_: str) -> Memory | None:

@@ -1,6 +1,7 @@
 """Fetch the memories that a question may need: all of a small place, the likely ones of a large."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from heapq import nlargest
 from typing import Any
 
@@ -10,15 +11,15 @@ from app.core.values import value
 from app.store.database import Tx, in_chunks
 from app.store.textindex import AT_ALL, NUMBERS, REPEATED, length_class, length_in, place_of
 
-SMALL = 1_000
+SMALL = 700
 """Memories that are all looked at; of more, those that the text index finds."""
-HITS = 300
+HITS = 150
 """Memories that the text index gives."""
-ENOUGH = 2_000
+ENOUGH = 1_500
 """Memories holding rarer words above which a word counts only beside these."""
 MOST_POSTINGS = 5_000
 """Memories read of one word on SQLite, the shorter first."""
-NEIGHBOURED = 40
+NEIGHBOURED = 20
 """Best hits whose neighbours in their session are looked at, too."""
 REACH = 2
 """How many positions away a neighbour is."""
@@ -158,7 +159,7 @@ def _hits(query: _Query, known: Statistics) -> list[Found]:
     tx = query.tx
     scores: dict[int, float] = {}
     sql = f"SELECT rowid FROM memory_index WHERE memory_index MATCH ? LIMIT {MOST_POSTINGS}"
-    once, more = _gains(known)
+    once, more = _gains(_average(known))
     for word, beside in searches(known, ENOUGH):
         surprise = rarity(known, word)
         for (number,) in tx.fetch(sql, (query.match(AT_ALL, word, beside),)):
@@ -190,7 +191,7 @@ def _vector_hits(query: _Query, known: Statistics) -> list[Found]:
     if not wanted:
         return []
     marks = query.marks
-    once, more = (f"({marks(gains)}::float8[])[v.length + 1]" for gains in _gains(known))
+    once, more = (f"({marks(gains)}::float8[])[v.length + 1]" for gains in _gains(_average(known)))
     sums = []
     for word, _ in wanted:
         held = f"v.terms @@ {marks(query.match(AT_ALL, word))}::tsquery"
@@ -208,12 +209,17 @@ def _vector_hits(query: _Query, known: Statistics) -> list[Found]:
     )
 
 
-def _gains(known: Statistics) -> tuple[list[float], list[float]]:
+@lru_cache(maxsize=256)
+def _gains(average: float) -> tuple[list[float], list[float]]:
     """What a word adds by class of length: standing in the memory, and standing there again."""
     lengths = [length_in(each) for each in range(_LONGEST + 1)]
-    once = [gain(known, 1, length) for length in lengths]
-    often = [gain(known, REPEATED_TIMES, length) for length in lengths]
+    once = [gain(1, length, average) for length in lengths]
+    often = [gain(REPEATED_TIMES, length, average) for length in lengths]
     return once, [both - one for both, one in zip(often, once, strict=True)]
+
+
+def _average(known: Statistics) -> float:
+    return max(1.0, known.length / max(1, known.memories))
 
 
 def _neighbours(query: _Query, hits: Iterable[Found]) -> list[Found]:

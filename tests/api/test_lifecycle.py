@@ -439,6 +439,21 @@ async def test_what_was_deleted_is_gone_for_good_after_ninety_days(service: Runn
     assert (await client.get("/memories/a")).status_code == 200
 
 
+async def test_a_project_may_keep_what_was_deleted_for_longer(service: Running) -> None:
+    clock = service.set_clock(NOW)
+    client = service.client
+    policy = {"retention": {"deleted_days": 200}}
+    assert (await client.put("/workspaces/default/projects/p", json=policy)).status_code == 201
+    for project in ("p", "q"):
+        await keep(client, {"id": project, "text": "t", "project": project})
+        await client.delete(f"/memories/{project}")
+    purged = []
+    for _ in range(3):
+        clock.pass_(days=91)
+        purged.append((await apply(client, "retention"))["purged"])
+    assert purged == [1, 0, 1]
+
+
 # Health
 
 

@@ -63,7 +63,7 @@ async def test_no_agent_of_the_tree_gets_more_than_its_budget_nor_a_text_twice(
             assert sum(scope["used"] for scope in answer["scopes"]) == answer["selection"]["tokens"]
 
 
-@pytest.mark.parametrize("record", vectors("A10.scoped"), ids=lambda record: record["id"])
+@pytest.mark.parametrize("record", [*vectors("A10.scoped")], ids=lambda record: record["id"])
 async def test_what_is_loaded_is_worth_what_the_original_loaded(
     tree: Running, record: dict[str, Any]
 ) -> None:

@@ -89,10 +89,17 @@ def test_what_the_metadata_says_is_taken() -> None:
     assert memory.access_count == 4
     assert memory.last_accessed_at == micros(datetime(2025, 12, 1, 10, tzinfo=UTC))
     assert memory.created_at == micros(datetime(2025, 10, 7, 10, 8, 42, 641466, tzinfo=UTC))
-    assert memory.modified_at == micros(datetime(2025, 10, 8, 8, 8, 42, tzinfo=UTC))
+    assert memory.modified_at == max(MODIFIED, micros(datetime(2025, 10, 8, 8, 8, 42, tzinfo=UTC)))
     assert memory.confidence == 0.92
     assert memory.used_by_agents == ("roles/x",)
     assert memory.metadata == said
+
+
+def test_the_later_of_file_and_metadata_says_when_it_was_modified() -> None:
+    later = datetime.fromtimestamp(MODIFIED / 1e6 + 60, UTC)
+
+    assert one("patterns/a.md", modified_at=later.isoformat()).modified_at == micros(later)
+    assert one("patterns/a.md", modified_at="1999-01-01T00:00:00Z").modified_at == MODIFIED
 
 
 @pytest.mark.parametrize(

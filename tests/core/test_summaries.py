@@ -62,6 +62,17 @@ def test_any_text_is_cut_or_left(text: str) -> None:
     assert summary is None or TOKENS.count(summary) <= TOKENS.count(text) // DIVISOR
 
 
+@given(st.lists(LINES, max_size=30))
+def test_it_holds_for_a_count_by_which_the_whole_is_more_than_its_parts(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    summary = summarise(text, count_steeply)
+    assert summary is None or count_steeply(summary) <= count_steeply(text) // DIVISOR
+
+
+def count_steeply(text: str) -> int:
+    return len(text) ** 2
+
+
 def test_headings_commands_and_key_points_of_all_sections_are_kept() -> None:
     sections = [
         f"## Part {number}\n\n"

@@ -15,11 +15,6 @@ PAGE = (DOCS / "where-we-are.md").read_text(encoding="utf-8")
 
 PROFILE = {"base_budget": 100, "max_budget": 200, "scope_weights": {"global": 1}}
 UNAVAILABLE: list[tuple[str, str, dict[str, Any]]] = [
-    ("POST", "/allocate", {"agent": "a", "select": "stored"}),
-    ("POST", "/allocate", {"agent": "a", "render": "markdown"}),
-    ("POST", "/allocate", {"agent": "a", "explain": True}),
-    ("POST", "/allocate", {"agent": "a", "scoring": "measured"}),
-    ("POST", "/allocate", {"agent": "a", "query_embedding": [0.5]}),
     ("POST", "/allocate", {"agent": "a", "pool": "p"}),
     ("POST", "/allocate", {"agent": "a", "detector": "learned"}),
     ("POST", "/complexity", {"text": "a", "detector": "learned"}),

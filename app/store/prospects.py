@@ -8,7 +8,7 @@ from functools import partial
 from anyio import to_thread
 
 from app.core.errors import Unavailable
-from app.core.recall import KeptText, Pool, View
+from app.core.recall import KeptText, Prospects, View
 from app.core.retrieval import Probe
 from app.core.windows import micros
 from app.store.database import Store, Tx, in_chunks
@@ -29,7 +29,7 @@ async def gather(
     encoding: str,
     count: Count,
     embeddings: bool = False,
-) -> Pool:
+) -> Prospects:
     """The stored memories of a view that a question may need.
 
     A text that is met in an encoding for the first time is counted, and its tokens are kept.
@@ -37,10 +37,10 @@ async def gather(
     reading = partial(
         _read, texts=texts, view=view, question=question, encoding=encoding, embeddings=embeddings
     )
-    pool = await store.read(reading)
+    prospects = await store.read(reading)
     uncounted = {
         one.content: text
-        for one, text in zip(pool.memories, pool.texts, strict=True)
+        for one, text in zip(prospects.memories, prospects.texts, strict=True)
         if encoding not in text.tokens
     }
     if uncounted:
@@ -51,12 +51,12 @@ async def gather(
         new = dict(zip(uncounted, counts, strict=True))
         with suppress(Unavailable):  # they are counted again another time
             await store.write(view.workspace, _keep_counts, (encoding, new), weight=len(new))
-    return replace(pool, tokens=[text.tokens[encoding] for text in pool.texts])
+    return replace(prospects, tokens=[text.tokens[encoding] for text in prospects.texts])
 
 
 def _read(
     tx: Tx, texts: TextCache, view: View, question: Probe, encoding: str, embeddings: bool
-) -> Pool:
+) -> Prospects:
     ranges = [(micros(since), micros(until)) for since, until in question.spans]
     recalled = recall(tx, view, question.words, ranges=ranges, embeddings=embeddings)
     contents = {one.content for one in recalled.memories}
@@ -69,7 +69,7 @@ def _read(
     counted = counts_of(tx, view.workspace, [*unknown, *uncounted], encoding)
     for content, tokens in counted.items():
         kept[content].tokens[encoding] = tokens
-    return Pool(
+    return Prospects(
         statistics=recalled.statistics,
         memories=recalled.memories,
         texts=[kept[one.content] for one in recalled.memories],

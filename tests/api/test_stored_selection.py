@@ -1,0 +1,214 @@
+"""`POST /allocate` with `select: stored`, and searches: what is found, for whom, and booked."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from app.core.recall import View
+from app.store.recall import SMALL, recall
+from tests.running import Running
+
+pytestmark = pytest.mark.anyio
+
+
+async def keep(client: httpx.AsyncClient, *memories: dict[str, Any]) -> None:
+    for start in range(0, len(memories), 1_000):
+        response = await client.post("/memories", json=list(memories[start : start + 1_000]))
+        assert response.status_code == 201, response.text
+
+
+async def allocate(client: httpx.AsyncClient, **body: Any) -> dict[str, Any]:
+    response = await client.post("/allocate", json={"select": "stored", **body})
+    assert response.status_code == 201, response.text
+    return response.json()
+
+
+async def search(client: httpx.AsyncClient, **body: Any) -> list[dict[str, Any]]:
+    response = await client.post("/memories/search", json=body)
+    assert response.status_code == 200, response.text
+    return response.json()["items"]
+
+
+def chosen(answer: dict[str, Any]) -> set[str]:
+    return {one["id"] for one in answer["selection"]["selected"]}
+
+
+async def test_a_request_sees_its_project_and_none_and_its_agent_and_everybody(
+    client: httpx.AsyncClient,
+) -> None:
+    await keep(
+        client,
+        {"id": "all", "workspace": "w", "text": "the warehouse is slow"},
+        {"id": "mine", "workspace": "w", "text": "my warehouse is slow", "agent": "roles/a"},
+        {"id": "theirs", "workspace": "w", "text": "their warehouse is slow", "agent": "roles/b"},
+        {"id": "p", "workspace": "w", "project": "p", "text": "a warehouse in p is slow"},
+        {"id": "q", "workspace": "w", "project": "q", "text": "a warehouse in q is slow"},
+        {"id": "far", "workspace": "v", "text": "a warehouse far away is slow"},
+    )
+    asked = {"workspace": "w", "task": "slow warehouse", "max_tokens": 1_000}
+
+    by_agent = await allocate(client, **asked, agent="a", agent_type="roles", project="p")
+    by_nobody = await allocate(client, **asked)
+    found = await search(client, workspace="w", query="slow warehouse", project="q")
+    own = await search(client, workspace="w", query="slow warehouse", agent="roles/b")
+
+    assert chosen(by_agent) == {"all", "mine", "p"}
+    assert chosen(by_nobody) == {"all", "mine", "theirs"}
+    assert {one["id"] for one in found} == {"all", "mine", "theirs", "q"}
+    assert {one["id"] for one in own} == {"all", "theirs"}
+
+
+async def test_what_is_selected_is_loaded_and_its_access_noted_once(service: Running) -> None:
+    client = service.client
+    await keep(client, {"id": "a", "text": "cats purr"}, {"id": "b", "text": "x " * 500})
+    body = {"select": "stored", "max_tokens": 50, "task": "cats"}
+    key = {"idempotency-key": "k"}
+
+    first = await client.post("/allocate", json=body, headers=key)
+    again = await client.post("/allocate", json=body, headers=key)
+    await search(client, query="cats")
+    a, b = [(await client.get(f"/memories/{id_}")).json() for id_ in "ab"]
+    standing = (await client.get(f"/allocations/{first.json()['id']}")).json()
+
+    assert first.content == again.content
+    assert standing["loaded"] == first.json()["selection"]["tokens"] == a["tokens"]
+    assert (a["access_count"], b["access_count"]) == (1, 0)
+    assert a["last_accessed_at"] is not None
+    assert b["last_accessed_at"] is None
+
+
+async def test_deleted_and_changed_memories_are_found_as_they_are_now(
+    client: httpx.AsyncClient,
+) -> None:
+    await keep(client, {"id": "a", "text": "cats purr"}, {"id": "b", "text": "dogs bark"})
+    await client.patch("/memories/a", json={"text": "birds sing"})
+    await client.delete("/memories/b")
+
+    assert [one["id"] for one in await search(client, query="birds")] == ["a"]
+    assert [one["text"] for one in await search(client, query="cats")] == ["birds sing"]
+
+
+async def test_expired_memories_are_dropped_by_name(client: httpx.AsyncClient) -> None:
+    await keep(client, {"id": "old", "text": "cats purr", "expires_at": "2020-01-01T00:00:00Z"})
+    answer = await allocate(client, max_tokens=50, task="cats")
+    assert [(one["id"], one["reason"]) for one in answer["selection"]["dropped"]] == [
+        ("old", "expired")
+    ]
+
+
+async def test_the_index_finds_the_needle_its_neighbours_and_the_pinned_in_a_large_place(
+    service: Running,
+) -> None:
+    many = [
+        {
+            "id": f"m{number:04}",
+            "workspace": "w",
+            "text": f"turn {number} about the usual weather",
+            "session": "s",
+            "position": number,
+        }
+        for number in range(SMALL + 300)
+    ]
+    many[500]["text"] = "the zeppelin landed"
+    many[900] |= {"text": "nothing to do with it", "pinned": True}
+    await keep(service.client, *many)
+
+    view = View(workspace="w")
+    found = service.house.store.read_now(lambda tx: recall(tx, view, ["zeppelin"]))
+
+    assert {one.id for one in found.memories} == {
+        *("m0498", "m0499", "m0500", "m0501", "m0502"),
+        "m0900",
+    }
+    best = await search(service.client, workspace="w", query="Where did the zeppelin land?")
+    assert best[0]["id"] == "m0500"
+
+
+async def test_other_workspaces_change_no_answer(client: httpx.AsyncClient) -> None:
+    mine = [
+        {"id": f"a{n}", "workspace": "w", "text": f"note {n} on cats {n % 7} and dogs {n % 5}"}
+        for n in range(SMALL + 100)
+    ]
+    await keep(client, *mine)
+    asked = {
+        "workspace": "w",
+        "query": "cats 3 dogs 4",
+        "limit": 50,
+        "as_of": "2030-01-01T00:00:00Z",
+    }
+    before = await search(client, **asked)
+    await keep(client, *({**one, "workspace": "v", "text": one["text"] + " cats"} for one in mine))
+
+    assert await search(client, **asked) == before
+
+
+async def test_found_scores_add_up_and_fit(client: httpx.AsyncClient) -> None:
+    await keep(client, *({"text": f"cats {'purr ' * n}"} for n in range(1, 9)))
+    items = await search(client, query="cats purr", explain=True, max_tokens=12, limit=3)
+
+    assert 0 < len(items) <= 3
+    assert sum(one["tokens"] for one in items) <= 12
+    assert [one["score"] for one in items] == sorted((one["score"] for one in items), reverse=True)
+    for one in items:
+        total = sum(value * weight for _, value, weight in one["parts"])
+        assert total == pytest.approx(one["score"])
+
+
+@pytest.mark.parametrize("scoring", ["measured", "formula"])
+async def test_explained_parts_add_up_to_the_score(
+    light_client: httpx.AsyncClient, scoring: str
+) -> None:
+    memories = [
+        {"id": "file", "text": "cats purr", "path": "roles/a/patterns/cats.md", "agent": "roles/a"},
+        {"id": "turn", "text": "cats purr loudly", "session": "s", "position": 1},
+        {"id": "other", "text": "dogs"},
+    ]
+    await keep(light_client, *memories)
+    asked = {"agent": "a", "agent_type": "roles", "task": "cats", "scoring": scoring}
+    answer = await allocate(light_client, **asked, explain=True)
+
+    assert chosen(answer) == {"file", "turn", "other"}
+    for one in answer["selection"]["selected"]:
+        total = sum(value * weight for _, value, weight in one["parts"])
+        assert total == pytest.approx(one["score"])
+
+
+async def test_tokens_are_counted_in_the_encoding_that_is_asked_for(
+    client: httpx.AsyncClient,
+) -> None:
+    text = "naïve 東京タワー 🎉" * 5
+    await keep(client, {"id": "a", "text": text})
+    given = {"memories": [{"id": "a", "text": text}], "select": "given"}
+    for model in ("gpt-4", "gpt-4o"):
+        stored = await allocate(client, max_tokens=1_000, model=model)
+        sent = await allocate(client, max_tokens=1_000, model=model, **given)
+        assert stored["selection"]["tokens"] == sent["selection"]["tokens"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (
+            "/allocate",
+            {"max_tokens": 9, "select": "stored", "memories": [{"id": "a", "text": "b"}]},
+        ),
+        ("/allocate", {"max_tokens": 9, "query_embedding": []}),
+        ("/memories/search", {}),
+        ("/memories/search", {"query": "a", "limit": 0}),
+        ("/memories/search", {"query": "a", "max_tokens": -1}),
+        ("/memories/search", {"query": "a", "unknown": 1}),
+    ],
+)
+async def test_bad_input_is_refused(
+    light_client: httpx.AsyncClient, path: str, body: dict[str, Any]
+) -> None:
+    response = await light_client.post(path, json=body)
+    assert response.status_code == 422
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("query", ["", "???", '" OR * NEAR(', "the of and", "x" * 5_000, "'' & |"])
+async def test_any_query_is_answered(client: httpx.AsyncClient, query: str) -> None:
+    await keep(client, *({"text": f"memory {n}"} for n in range(SMALL + 10)))
+    assert isinstance(await search(client, query=query), list)
