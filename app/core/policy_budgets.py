@@ -8,14 +8,13 @@ from app.core.policy_fields import (
     ENFORCEMENTS,
     MAX_MULTIPLIER,
     MAX_SAMPLES,
-    check_built,
     check_multipliers,
     check_thresholds,
 )
 from app.core.policy_reading import WORKSPACE_TIERS
 
 MAX_HOURS = 10_000_000
-BUILT_SCORINGS = ("formula",)
+SCORINGS = ("formula", "measured")
 SHARE_KEYS = tuple(f"{name}_memory_pct" for name, _ in WORKSPACE_TIERS)
 SCORE_KEYS = ("relevance", "importance", "freshness")
 MAX_DAYS = 100_000
@@ -78,7 +77,7 @@ BUDGET_CHECKS: Mapping[str, Check] = {
     ),
     "overrides_agents": lambda faults, loc, value: faults.flag(loc, value),
     "rigid_tiers": lambda faults, loc, value: faults.flag(loc, value),
-    "scoring": lambda faults, loc, value: check_built(faults, loc, value, BUILT_SCORINGS),
+    "scoring": lambda faults, loc, value: faults.choice(loc, value, SCORINGS),
     "enforcement": lambda faults, loc, value: faults.choice(loc, value, ENFORCEMENTS),
     "alert_thresholds": check_thresholds,
     "retention": lambda faults, loc, value: _check_fields(faults, loc, value, RETENTION_CHECKS),

@@ -200,6 +200,7 @@ def read_budget(data: Document) -> WorkspaceBudget:
         tokens_per_char=read_number(data["tokens_per_char"]),
         overrides_agents=bool(data.get("overrides_agents", False)),
         rigid_tiers=bool(data.get("rigid_tiers", True)),
+        scoring=data.get("scoring") or "formula",
         thresholds=read_thresholds(data.get("alert_thresholds")),
         enforcement=data.get("enforcement"),
         retention=read_retention(data.get("retention") or {}),

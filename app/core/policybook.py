@@ -338,7 +338,7 @@ class PolicyBook:
             enforcement=budget.enforcement or self.enforcement,
             auto_bump=False,
             rigid=budget.rigid_tiers,
-            scoring="formula",
+            scoring=budget.scoring,
             weights=budget.weights,
             half_life_hours=budget.half_life_hours,
             rounding="floor",

@@ -95,6 +95,7 @@ class WorkspaceBudget:
     """Decide also for runs that name an agent."""
     rigid_tiers: bool = True
     """Room that a tier leaves unused is not lent to the others."""
+    scoring: Scoring = "formula"
     thresholds: tuple[Threshold, ...] | None = None
     enforcement: Enforcement | None = None
     retention: Retention = field(default_factory=Retention)

@@ -739,3 +739,23 @@ async def test_an_answer_that_was_given_holds_after_a_restart(database_url: str)
 async def test_policy_is_read_with_the_database_away(light_service: Running) -> None:
     light_service.house.store.engine.dispose()
     assert (await light_service.client.get("/profiles")).status_code == 200
+
+
+@pytest.mark.parametrize(("scoring", "part"), [("measured", "words"), ("formula", "relevance")])
+async def test_a_workspace_says_how_its_memories_are_scored(
+    light_client: httpx.AsyncClient, scoring: str, part: str
+) -> None:
+    await light_client.put("/workspaces/scored", json={"scoring": scoring})
+    body = {
+        "workspace": "scored",
+        "task": "Why did the nightly run fail?",
+        "memories": [{"id": "m", "text": "The nightly run failed."}],
+        "explain": True,
+    }
+
+    answer = await light_client.post("/allocate", json=body)
+
+    (selected,) = answer.json()["selection"]["selected"]
+    assert part in {name for name, *_ in selected["parts"]}
+    listed = (await light_client.get("/workspaces/scored")).json()
+    assert listed["scoring"] == scoring

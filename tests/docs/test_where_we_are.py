@@ -20,7 +20,6 @@ UNAVAILABLE: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/complexity", {"text": "a", "detector": "learned"}),
     ("PUT", "/profiles/p", {**PROFILE, "mode": "adaptive"}),
     ("PUT", "/profiles/p", {**PROFILE, "quantile": 0.9}),
-    ("PUT", "/workspaces/w", {"scoring": "measured"}),
 ]
 
 

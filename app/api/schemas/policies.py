@@ -72,7 +72,10 @@ BUDGET_FIELDS: dict[str, Any] = {
         "type": "boolean",
         "description": "Tiers may not borrow each other's unused room.",
     },
-    "scoring": {"enum": ["formula"]},
+    "scoring": {
+        "enum": ["formula", "measured"],
+        "description": "How memories are scored; the formula unless stated.",
+    },
     "retention": {
         "type": "object",
         "description": "How long memories are kept that nobody uses; nothing goes unless stated.",
