@@ -16,9 +16,9 @@ from app.core.scoring import Score, Scorer, freshness
 from app.core.values import value
 from app.core.windows import moment
 
-SHORTLIST_ROOM = 3
+SHORTLIST_ROOM = 2
 """Of stored memories the best are candidates, up to so many times the budget."""
-SHORTLIST_LEAST = 60
+SHORTLIST_LEAST = 40
 """Memories that are candidates in any case."""
 
 GIVEN_RELEVANCE, GIVEN_IMPORTANCE, GIVEN_FRESHNESS = 0.9, 0.09, 0.01
@@ -188,7 +188,7 @@ def candidate_at(prospects: Prospects, at: int) -> Candidate:
         text=prospects.texts[at].text,
         path=one.path,
         created_at=_moment(one.created_at),
-        last_accessed_at=None if one.last_accessed_at is None else moment(one.last_accessed_at),
+        last_accessed_at=None if one.last_accessed_at is None else _moment(one.last_accessed_at),
         access_count=one.access_count,
         relevance=one.relevance,
         importance=one.importance,

@@ -164,7 +164,7 @@ def _words(
     norms = [k * (1 - weights.length + weights.length * p.traits.length / average) for p in ranked]
     found = [0.0] * size
     by_session: dict[str, float] = {}
-    beside: dict[int, list[tuple[int, float]]] = {}
+    beside = _beside(ranked, sessions, weights.neighbour)
     for word in words:
         weight = rarity[word] / total
         standing = {at: count[word] for at, count in enumerate(counts) if word in count}
@@ -175,10 +175,10 @@ def _words(
             if session is None:
                 continue
             mentions[session] = mentions.get(session, 0) + 1
-            if at not in beside:
-                beside[at] = _beside(at, ranked, weights.neighbour)
+            if times > MOST_TIMES:
+                times = MOST_TIMES
             for other, share in beside[at]:
-                hits[other] = hits.get(other, 0.0) + share * min(times, MOST_TIMES)
+                hits[other] = hits.get(other, 0.0) + share * times
         for at, near in hits.items():
             if word in ranked[at].traits.title:
                 near += weights.title
@@ -191,22 +191,24 @@ def _words(
     return found, [by_session.get(session or "", 0.0) for session in sessions]
 
 
-def _beside(at: int, ranked: Sequence[Passage], shares: Sequence[float]) -> list[tuple[int, float]]:
-    """Passages near one in its session, with what a word of it is worth there."""
-    here = ranked[at]
-    found = []
-    for direction in (1, -1):
-        for step in range(1, len(shares) + 1):
-            other = at + direction * step
-            if not 0 <= other < len(ranked) or ranked[other].session != here.session:
-                break
+def _beside(
+    ranked: Sequence[Passage], sessions: Sequence[str | None], shares: Sequence[float]
+) -> list[list[tuple[int, float]]]:
+    """For each passage those near it in its session, with what a word of it is worth there."""
+    found: list[list[tuple[int, float]]] = [[] for _ in ranked]
+    positions = [passage.position for passage in ranked]
+    for step in range(1, len(shares) + 1):
+        for at in range(step, len(ranked)):
+            before = at - step
+            if sessions[at] != sessions[before] or sessions[at] is None:
+                continue
             far = step
-            position = ranked[other].position
-            if here.position is not None and position is not None:
-                far = max(step, abs(position - here.position))
-            if far > len(shares):
-                break
-            found.append((other, shares[far - 1]))
+            here, there = positions[at], positions[before]
+            if here is not None and there is not None and here - there > far:
+                far = here - there
+            if far <= len(shares):
+                found[at].append((before, shares[far - 1]))
+                found[before].append((at, shares[far - 1]))
     return found
 
 

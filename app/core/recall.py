@@ -8,11 +8,9 @@ from app.core.passages import Statistics, Traits, traits_of
 from app.core.values import value
 
 SATURATION = 1.2
-"""k1 of BM25: how little the second and third time that a word stands somewhere add."""
+"""k1 of BM25."""
 LENGTH_PART = 0.75
 """b of BM25: how much of a text's length counts against it."""
-REPEATED_TIMES = 2.5
-"""How often a repeated word is taken to stand in a text; the index keeps no numbers."""
 
 MOST_WORDS = 32
 """Words of a question that are searched for by themselves: the rarest."""
@@ -86,11 +84,11 @@ class Prospects:
     """In the encoding of the request."""
 
 
-def gain(times: float, length: float, average: float) -> float:
-    """What a word adds, over its rarity, that stands `times` in a text of `length` words where
-    texts have `average` (at least 1)."""
+def gain(length: float, average: float) -> float:
+    """What a word adds, over its rarity, that stands in a text of `length` words where texts have
+    `average` (at least 1). The index does not know how often it stands there."""
     norm = SATURATION * (1 - LENGTH_PART + LENGTH_PART * length / average)
-    return times * (SATURATION + 1) / (times + norm)
+    return (SATURATION + 1) / (1 + norm)
 
 
 def rarity(known: Statistics, word: str) -> float:

@@ -6,14 +6,14 @@ from heapq import nlargest
 from typing import Any
 
 from app.core.passages import Statistics
-from app.core.recall import REPEATED_TIMES, Found, View, gain, rarity, searches, spans
+from app.core.recall import Found, View, gain, rarity, searches, spans
 from app.core.values import value
 from app.store.database import Tx, in_chunks
-from app.store.textindex import AT_ALL, NUMBERS, REPEATED, length_class, length_in, place_of
+from app.store.textindex import NUMBERS, length_class, length_in, place_of
 
 SMALL = 700
 """Memories that are all looked at; of more, those that the text index finds."""
-HITS = 150
+HITS = 100
 """Memories that the text index gives."""
 ENOUGH = 1_500
 """Memories holding rarer words above which a word counts only beside these."""
@@ -75,12 +75,12 @@ class _Query:
         theirs = "" if agent is None else f"(m.agent IS NULL OR m.agent = {self.marks(agent)}) AND "
         return f"{theirs}m.state = 'active'"
 
-    def match(self, form: str, word: str, beside: Sequence[str] = ()) -> str:
+    def match(self, word: str, beside: Sequence[str] = ()) -> str:
         """What the index is asked for: memories of the places with a word, and any of others."""
         quote, any_, all_ = ('"', " OR ", " AND ") if self.tx.is_sqlite else ("'", " | ", " & ")
         places = [place_of(self.view.workspace, project) for project in self.view.projects]
         options = (
-            any_.join(f"{quote}{place}{form}{one}{quote}" for one in words for place in places)
+            any_.join(f"{quote}{place}{one}{quote}" for one in words for place in places)
             for words in ([word], beside)
             if words
         )
@@ -159,15 +159,11 @@ def _hits(query: _Query, known: Statistics) -> list[Found]:
     tx = query.tx
     scores: dict[int, float] = {}
     sql = f"SELECT rowid FROM memory_index WHERE memory_index MATCH ? LIMIT {MOST_POSTINGS}"
-    once, more = _gains(_average(known))
+    gains = _gains(_average(known))
     for word, beside in searches(known, ENOUGH):
         surprise = rarity(known, word)
-        for (number,) in tx.fetch(sql, (query.match(AT_ALL, word, beside),)):
-            scores[number] = scores.get(number, 0.0) + surprise * once[number // NUMBERS]
-        if not beside:
-            for (number,) in tx.fetch(sql, (query.match(REPEATED, word),)):
-                if number in scores:
-                    scores[number] += surprise * more[number // NUMBERS]
+        for (number,) in tx.fetch(sql, (query.match(word, beside),)):
+            scores[number] = scores.get(number, 0.0) + surprise * gains[number // NUMBERS]
     most = HITS if query.view.agent is None else HITS * HIDDEN
     found: list[Found] = []
     for numbers in in_chunks(nlargest(most, scores, key=scores.__getitem__), HITS):
@@ -186,36 +182,38 @@ def _hits(query: _Query, known: Statistics) -> list[Found]:
 
 
 def _vector_hits(query: _Query, known: Statistics) -> list[Found]:
-    """The same from PostgreSQL's index, which does the sums."""
+    """The same from PostgreSQL's index, which does the sums.
+
+    They are done before memories are looked up: without statistics of its own PostgreSQL might
+    begin at the other end, and match every memory of a place by itself.
+    """
     wanted = searches(known, ENOUGH)
     if not wanted:
         return []
     marks = query.marks
-    once, more = (f"({marks(gains)}::float8[])[v.length + 1]" for gains in _gains(_average(known)))
+    gains = f"({marks(_gains(_average(known)))}::float8[])[v.length + 1]"
     sums = []
     for word, _ in wanted:
-        held = f"v.terms @@ {marks(query.match(AT_ALL, word))}::tsquery"
-        repeated = f"v.terms @@ {marks(query.match(REPEATED, word))}::tsquery"
-        gain = f"{once} + CASE WHEN {repeated} THEN {more} ELSE 0 END"
-        sums.append(
-            f"CASE WHEN {held} THEN {marks(rarity(known, word))}::float8 * ({gain}) ELSE 0 END"
-        )
-    match = " | ".join(f"({query.match(AT_ALL, word, beside)})" for word, beside in wanted)
-    return query.fetch(
-        f"memory_vectors v JOIN memories m ON m.workspace = v.workspace AND m.id = v.id"
+        held = f"v.terms @@ {marks(query.match(word))}::tsquery"
+        surprise = f"{marks(rarity(known, word))}::float8"
+        sums.append(f"CASE WHEN {held} THEN {surprise} * {gains} ELSE 0 END")
+    match = " | ".join(f"({query.match(word, beside)})" for word, beside in wanted)
+    most = HITS if query.view.agent is None else HITS * HIDDEN
+    best = (
+        f"(SELECT v.id, {' + '.join(sums)} AS score FROM memory_vectors v"
         f" WHERE v.workspace = {marks(query.view.workspace)} AND v.terms @@ {marks(match)}::tsquery"
-        f" AND {query.place()} AND {query.visible()}"
-        f" ORDER BY {' + '.join(sums)} DESC, m.id LIMIT {HITS}"
+        f" ORDER BY score DESC, v.id LIMIT {most}) best"
+    )
+    return query.fetch(
+        f"{best} JOIN memories m ON m.id = best.id WHERE {query.place()} AND {query.visible()}"
+        f" ORDER BY best.score DESC, m.id LIMIT {HITS}"
     )
 
 
 @lru_cache(maxsize=256)
-def _gains(average: float) -> tuple[list[float], list[float]]:
-    """What a word adds by class of length: standing in the memory, and standing there again."""
-    lengths = [length_in(each) for each in range(_LONGEST + 1)]
-    once = [gain(1, length, average) for length in lengths]
-    often = [gain(REPEATED_TIMES, length, average) for length in lengths]
-    return once, [both - one for both, one in zip(often, once, strict=True)]
+def _gains(average: float) -> list[float]:
+    """What a word adds, over its rarity, by class of length of the memory it stands in."""
+    return [gain(length_in(each), average) for each in range(_LONGEST + 1)]
 
 
 def _average(known: Statistics) -> float:

@@ -17,9 +17,6 @@ from app.store.tables import memory_places, memory_words
 Indexed = tuple[str, str, str]
 """Id, project and words (with blanks between them) of an active memory."""
 
-AT_ALL, REPEATED = "a", "b"
-"""A term says so of its word: it stands in the memory, it stands there more than once."""
-
 LENGTH_STEPS = 4
 """Classes of length per doubling."""
 
@@ -63,7 +60,7 @@ def clear_index(tx: Tx) -> None:
 
 def indexed_under(tx: Tx, workspace: str, project: str, word: str) -> set[str]:
     """The ids of memories that the index holds for a word (a sweep: for the audit and tests)."""
-    term = place_of(workspace, project) + AT_ALL + word
+    term = place_of(workspace, project) + word
     if tx.is_sqlite:
         sql = (
             "SELECT n.id FROM memory_index i JOIN memory_numbers n ON n.number = i.rowid"
@@ -75,13 +72,8 @@ def indexed_under(tx: Tx, workspace: str, project: str, word: str) -> set[str]:
 
 
 def terms_of(place: str, words: str) -> list[str]:
-    """What the index holds of a memory: each word, and once more if it is repeated."""
-    terms = []
-    for word, times in Counter(words.split()).items():
-        terms.append(place + AT_ALL + word)
-        if times > 1:
-            terms.append(place + REPEATED + word)
-    return terms
+    """What the index holds of a memory: each of its words, once."""
+    return [place + word for word in dict.fromkeys(words.split())]
 
 
 @lru_cache(maxsize=4096)

@@ -36,12 +36,9 @@ def test_a_rarer_word_says_more(containing: dict[str, int]) -> None:
     assert found == sorted(found, reverse=True)
 
 
-@given(times=st.floats(1, 50), length=st.floats(1, 1_000), average=st.floats(1, 1_000))
-def test_more_of_a_word_gains_and_more_of_others_loses(
-    times: float, length: float, average: float
-) -> None:
-    here = gain(times, length, average)
-    assert gain(times + 1, length, average) > here > gain(times, length + 10, average)
+@given(length=st.floats(1, 1_000), average=st.floats(1, 1_000))
+def test_a_word_gains_less_among_more_others(length: float, average: float) -> None:
+    assert gain(length, average) > gain(length + 10, average) > 0
 
 
 @given(hits=hits, reach=st.integers(0, 3))
