@@ -237,7 +237,10 @@ def audit(
     say("The books are right.")
 
 
-backup = typer.Typer(help="Make, list and restore backups of all workspaces.")
+backup = typer.Typer(
+    help="Make, list and restore backups of all workspaces.\n\n"
+    "Example: membudget-server backup create"
+)
 cli.add_typer(backup, name="backup", no_args_is_help=True)
 
 

@@ -27,16 +27,17 @@ class JoinedTransport:
             data, self._head = self._head + data, b""
         elif data.startswith(_STATUS_LINE):
             self._head = data
-            self._loop.call_soon(self._let_go)
+            self._loop.call_soon(self.let_go)
             return
         self._transport.write(data)
 
     def close(self) -> None:
         """Close once everything is written."""
-        self._let_go()
+        self.let_go()
         self._transport.close()
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Write what is held back."""
         if self._head:
             self._transport.write(self._head)
             self._head = b""
@@ -51,4 +52,10 @@ class JoinedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a connection."""
         super().connection_made(cast(asyncio.Transport, transport))
-        self.transport = cast(asyncio.Transport, JoinedTransport(self.transport, self.loop))
+        self._joined = JoinedTransport(self.transport, self.loop)
+        self.transport = cast(asyncio.Transport, self._joined)
+
+    def eof_received(self) -> None:
+        """Write what is held: the client has said all, and the transport closes."""
+        self._joined.let_go()
+        super().eof_received()

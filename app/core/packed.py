@@ -6,6 +6,7 @@ packed again they take one entry a scope.
 
 from collections.abc import Iterable
 from struct import Struct
+from struct import error as StructError
 from typing import Final
 
 from app.core.statistics import decode, encode
@@ -26,6 +27,7 @@ _RATED: Final = 4
 _EXCEEDED: Final = 8
 _UNMET: Final = 16
 _FAILED: Final = 32
+_ALL: Final = 63
 
 
 def pack(scopes: Iterable[tuple[str, Cell]]) -> bytes:
@@ -68,21 +70,30 @@ def pack_one(name: str, cell: Cell) -> bytes:
 
 
 def unpack(packed: bytes) -> dict[str, Cell]:
-    """The scopes of one encoding or of several joined."""
+    """The scopes of one encoding or of several joined. Errors: ValueError, if it is none."""
+    try:
+        return _unpack(packed)
+    except StructError as error:
+        raise ValueError("packed scopes are cut off") from error
+
+
+def _unpack(packed: bytes) -> dict[str, Cell]:
     found: dict[str, Cell] = {}
     at, end = 0, len(packed)
     while at < end:
         what = packed[at]
+        if what > _ALL:
+            raise ValueError("packed scopes hold an entry of an unknown kind")
         if what:
             what, length, budget, tokens, pct = _ONE.unpack_from(packed, at)
             at += _ONE.size
-            name = packed[at : at + length].decode()
+            name = _name(packed, at, length)
             at += length
             _count(found.setdefault(name, Cell()), what, budget, tokens, pct)
             continue
         _, length = _HEAD.unpack_from(packed, at)
         at += _HEAD.size
-        name = packed[at : at + length].decode()
+        name = _name(packed, at, length)
         at += length
         *sums, size = _MANY.unpack_from(packed, at)
         at += _MANY.size
@@ -94,6 +105,12 @@ def unpack(packed: bytes) -> dict[str, Cell]:
         else:
             held.add(cell)
     return found
+
+
+def _name(packed: bytes, at: int, length: int) -> str:
+    if at + length > len(packed):
+        raise ValueError("packed scopes are cut off")
+    return packed[at : at + length].decode()
 
 
 def _count(cell: Cell, what: int, budget: int, tokens: int, pct: int) -> None:

@@ -38,17 +38,18 @@ def moment(at: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=min(max(at, _FIRST), _LAST))
 
 
-def pieces(since: int, until: int, *, now: int) -> list[Piece]:
+def pieces(since: int, until: int, *, now: int, is_last: bool = True) -> list[Piece]:
     """Cut `since` ≤ t < `until` (microseconds) into as few pieces as cells allow.
 
     The first partial minute and the rest of its hour are separate pieces, and so at the end, so
     that what changes from second to second stays small. A window that ends at `now` takes the
-    running day whole, as a piece of its own: nothing is booked after now.
+    running day whole, as a piece of its own, unless something is booked after now (`is_last` says
+    that nothing is).
     """
     if until <= since:
         return []
     today = day_start(now // MICROS) * MICROS
-    if until == now:
+    if is_last and until == now:
         until = today + DAY_S * MICROS
     return list(_merge(_cut(since, until), today))
 

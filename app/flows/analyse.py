@@ -47,11 +47,13 @@ def _answer(tx: Tx, cache: GroupCache, question: Question) -> Analytics:
     workspace = question.workspace
     agents = names_like(tx, workspace, question.agent) if question.agent else ()
     source = Source(tx, cache, workspace, agents)
-    since, until = _bounds(tx, question)
-    parts = pieces(since, until, now=question.now)
+    first, last = first_and_last(tx, workspace) or (question.now, question.now - 1)
+    since, until = _bounds(question, first, last)
+    parts = pieces(since, until, now=question.now, is_last=last <= question.now)
 
     if question.by in ("day", "hour"):
-        groups = read_spans(source, _spans(question, since, until), now=question.now)
+        spans = _spans(question, since, until)
+        groups = read_spans(source, spans, now=question.now, is_last=last < question.now)
     else:
         groups = read_groups(source, question.by, parts)
     if question.by == "agent":
@@ -70,9 +72,8 @@ def _answer(tx: Tx, cache: GroupCache, question: Question) -> Analytics:
     )
 
 
-def _bounds(tx: Tx, question: Question) -> tuple[int, int]:
+def _bounds(question: Question, first: int, last: int) -> tuple[int, int]:
     """The window, cut to where events are: no time is spent on ages without any."""
-    first, last = first_and_last(tx, question.workspace) or (question.now, question.now)
     day_after = (day_start(last // MICROS) + DAY_S) * MICROS
     end = max(last + 1, min(question.now, day_after))
     since = first if question.since is None else max(question.since, first)

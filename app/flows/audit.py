@@ -66,6 +66,10 @@ class Audited:
     differences: list[Difference] = field(default_factory=list)
     """The first hundred."""
 
+    def note_unreadable(self, at: CellId) -> None:
+        """Count a row that holds no cell."""
+        self.note(_name(at), "bytes that cannot be read", "a cell")
+
     def note(self, what: str, kept: str, counted: str) -> None:
         """Count a difference, and list it among the first."""
         self.faults += 1
@@ -103,7 +107,9 @@ def _audit_workspace(tx: Tx, workspace: str, on_progress: Progress) -> Audited:
         kept = {
             at: cell
             for grain in (HOUR, DAY)
-            for at, cell in kept_cells(tx, workspace, grain, day, day + DAY_S).items()
+            for at, cell in kept_cells(
+                tx, workspace, grain, day, day + DAY_S, unreadable=found.note_unreadable
+            ).items()
         }
         _compare(found, kept, cells)
         on_progress(workspace, found.events)
@@ -131,7 +137,9 @@ def _days(tx: Tx, workspace: str, names: Sequence[str]) -> Iterator[int]:
 def _check_month(tx: Tx, found: Audited, start: int, cells: Mapping[CellId, Cell]) -> None:
     first = moment(start * MICROS)
     following = month_start(int((first + timedelta(days=31)).timestamp()))
-    kept = kept_cells(tx, found.workspace, MONTH, start, following)
+    kept = kept_cells(
+        tx, found.workspace, MONTH, start, following, unreadable=found.note_unreadable
+    )
     _compare(found, kept, cells)
 
 

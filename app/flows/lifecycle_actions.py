@@ -26,14 +26,23 @@ class Listed:
 
 
 async def take_back_action(
-    store: Store, directory: Directory, tokens: TokenCounter, id_: str, now: int
+    store: Store,
+    directory: Directory,
+    tokens: TokenCounter,
+    id_: str,
+    now: int,
+    *,
+    home: str | None = None,
 ) -> Action:
     """Make memories what they were before an action; again, it is the same answer.
 
-    Errors: NotFound; Conflict, naming memories that have changed since, and then none is.
+    `home`: the workspace that it must be of. Errors: NotFound; Conflict, naming memories that have
+    changed since, and then none is.
     """
     workspaces = await directory.workspaces_of(store, id_) if id_.isprintable() else []
     for workspace in workspaces:
+        if home not in (None, workspace):
+            continue
         found = await store.read(partial(_gather, workspace=workspace, id_=id_, tokens=tokens))
         if found is not None:
             action, texts = found

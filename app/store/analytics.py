@@ -102,9 +102,9 @@ def _rows(source: Source, parts: Sequence[Piece]) -> Iterator[Piece]:
     yield from late
 
 
-def read_spans(source: Source, spans: Iterable[Span], *, now: int) -> Groups:
+def read_spans(source: Source, spans: Iterable[Span], *, now: int, is_last: bool) -> Groups:
     """One group of all runs for each span of time (a local day, an hour), by the span's key."""
-    cut = [(span.key, pieces(span.since, span.until, now=now)) for span in spans]
+    cut = [(span.key, pieces(span.since, span.until, now=now, is_last=is_last)) for span in spans]
     series = {grain: _series(source, grain, cut) for grain in (HOUR, DAY)}
     groups: Groups = {}
     for key, parts in cut:

@@ -5,7 +5,7 @@ without repeats; joined encodings are the merged ones, so that writers never rea
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import update
@@ -83,18 +83,19 @@ def add_to_cells(tx: Tx, workspace: str, events: Sequence[UsageEvent]) -> None:
 def _settle(tx: Tx, workspace: str, newest: int) -> int:
     """Roll up the hours that are over, and keep the mark where it is till we commit.
 
-    The newest hour and the one before it stay open: what comes late there costs one row.
+    The newest hour and the one before it stay open: what comes late there costs one row. Writers
+    of a workspace wait for each other at its mark; they would at the total of the hour anyway.
     """
     due = newest - HOUR_S
-    mark = read_mark(tx, workspace)
-    if mark is not None and mark >= due:
-        return _locked_mark(tx, workspace, "SHARE")  # it may have moved on
+    lock = "" if tx.is_sqlite else "FOR UPDATE"
+    mark = read_mark(tx, workspace, lock=lock)
     if mark is None:
         tx.insert_many(usage_marks, [(workspace, due)], tail="ON CONFLICT DO NOTHING")
-    mark = _locked_mark(tx, workspace, "UPDATE")
+        mark = read_mark(tx, workspace, lock=lock)
+        assert mark is not None
     if mark >= due:
         return mark
-    hours = cells_of(_rows(tx, workspace, HOUR, mark, due))
+    hours = cells_of(cell_rows(tx, workspace, HOUR, mark, due))
     if hours:
         write_cells(tx, workspace, roll_up(hours))
     here = usage_marks.c.workspace == workspace
@@ -107,12 +108,6 @@ def read_mark(tx: Tx, workspace: str, *, lock: str = "") -> int | None:
     sql = f"SELECT rolled FROM usage_marks WHERE workspace = {tx.marks(1)} {lock}"
     found = tx.fetch(sql, [workspace], prepare=tx.prepares)
     return int(found[0][0]) if found else None
-
-
-def _locked_mark(tx: Tx, workspace: str, strength: str) -> int:
-    mark = read_mark(tx, workspace, lock="" if tx.is_sqlite else f"FOR {strength}")
-    assert mark is not None
-    return mark
 
 
 def write_cells(tx: Tx, workspace: str, cells: dict[CellId, Cell]) -> None:
@@ -339,11 +334,19 @@ def _starts(grain: int, since: int, until: int) -> Iterator[int]:
         start = begin(start + step)
 
 
-def kept_cells(tx: Tx, workspace: str, grain: int, since: int, until: int) -> dict[CellId, Cell]:
+def kept_cells(
+    tx: Tx,
+    workspace: str,
+    grain: int,
+    since: int,
+    until: int,
+    *,
+    unreadable: Callable[[CellId], None] | None = None,
+) -> dict[CellId, Cell]:
     """The cells of a grain that start in `since` ≤ t < `until` (seconds), open hours added."""
     found: dict[CellId, Cell] = {}
     for span in _spans(tx, workspace, grain, since, until):
-        cells = cells_of(_rows(tx, workspace, *span))
+        cells = cells_of(cell_rows(tx, workspace, *span), unreadable=unreadable)
         if span[0] != grain:
             cells = {at: cell for at, cell in roll_up(cells).items() if at[1] == grain}
         for at, cell in cells.items():
@@ -364,17 +367,30 @@ _EVER = 10**15
 _ROW = f"family, grain, start, agent, key, key2, scopes, {_MEASURES}"
 
 
-def _rows(tx: Tx, workspace: str, grain: int, since: int, until: int) -> list[tuple[Any, ...]]:
+def cell_rows(tx: Tx, workspace: str, grain: int, since: int, until: int) -> list[tuple[Any, ...]]:
     """What `cells_of` reads."""
     return _scan(tx, workspace, _ROW, FAMILIES, grain, since, until)
 
 
-def cells_of(rows: Iterable[Sequence[Any]]) -> dict[CellId, Cell]:
-    """The cells of rows, and of the scopes that they carry."""
+def cells_of(
+    rows: Iterable[Sequence[Any]], *, unreadable: Callable[[CellId], None] | None = None
+) -> dict[CellId, Cell]:
+    """The cells of rows, and of the scopes that they carry.
+
+    Rows that cannot be read are left out and told to `unreadable`; without it: ValueError.
+    """
     found: dict[CellId, Cell] = {}
     for family, grain, start, agent, key, key2, scopes, *measures, sketch in rows:
         at: CellId = (family, grain, start, agent, key, key2)
-        _add(found, at, Cell.of_row((*measures, bytes(sketch))))
-        for its, cell in unpacked(at, bytes(scopes or b"")).items():
-            _add(found, its, cell)
+        try:
+            cell = Cell.of_row((*measures, bytes(sketch)))
+            carried = unpacked(at, bytes(scopes or b""))
+        except ValueError:
+            if unreadable is None:
+                raise
+            unreadable(at)
+            continue
+        _add(found, at, cell)
+        for its, scope in carried.items():
+            _add(found, its, scope)
     return found

@@ -213,6 +213,7 @@ class Store:
         """Forget what was remembered of rows that have been replaced."""
         self._notes.seen.clear()
         self._notes.appended.clear()
+        self._notes.crowded.clear()
 
     def start(self) -> None:
         """Start the writer's threads."""

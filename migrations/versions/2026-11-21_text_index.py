@@ -27,7 +27,7 @@ SQLITE = (
 POSTGRESQL = (
     """
     CREATE TABLE memory_vectors (
-        workspace TEXT NOT NULL, id TEXT NOT NULL, length SMALLINT NOT NULL,
+        workspace TEXT NOT NULL, id TEXT COLLATE "C" NOT NULL, length SMALLINT NOT NULL,
         terms TSVECTOR NOT NULL, PRIMARY KEY (workspace, id)
     )
     """,

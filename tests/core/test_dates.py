@@ -1,3 +1,5 @@
+"""Dates and stretches of time that a question names."""
+
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest

@@ -1,3 +1,5 @@
+"""What speaks for a memory: words, neighbours, speakers, dates, shape."""
+
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 

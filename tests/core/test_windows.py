@@ -77,6 +77,14 @@ def test_a_window_until_now_takes_the_running_day_whole(since: int, now: int) ->
     assert_covers(cut, since, micros(midnight + timedelta(days=1)))
 
 
+@given(since=moments, now=moments)
+def test_a_window_until_now_ends_there_if_something_is_booked_later(since: int, now: int) -> None:
+    cut = pieces(since, now, now=now, is_last=False)
+
+    if since < now:
+        assert_covers(cut, since, now)
+
+
 @given(window=windows, now=moments)
 def test_pieces_of_cells_start_and_end_with_their_grain(window: tuple[int, int], now: int) -> None:
     for piece in pieces(*window, now=now):

@@ -1,3 +1,5 @@
+"""Words as they are searched for."""
+
 import re
 
 import pytest

@@ -167,6 +167,24 @@ def test_a_finished_allocation_needs_its_event(store: Store) -> None:
     ]
 
 
+@pytest.mark.parametrize("column", ["scopes", "sketch"])
+def test_what_cannot_be_read_is_found(sqlite_url: str, column: str) -> None:
+    store = Store(sqlite_url)
+    book(store, EVENTS)
+    change(
+        store,
+        f"UPDATE usage_cells SET {column} = CAST(substr({column}, 1, length({column}) - 1) AS BLOB)"
+        f" WHERE family = 'run' AND grain = {HOUR} AND start < {EVENTS[1].at // 1_000_000}",
+    )
+
+    (found,) = audited(store)
+    store.close()
+
+    assert any(
+        "run of hour" in one.what and "cannot be read" in one.kept for one in found.differences
+    )
+
+
 def test_further_differences_are_counted(store: Store) -> None:
     events = [run(f"e{number}", at=BASE - number * DAY_US) for number in range(NAMED)]
     book(store, events)

@@ -7,12 +7,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect
 
+from app.core.usage import fold
 from app.store import migrate
+from app.store.cells import all_cells
 from app.store.database import Store
 from app.store.engines import make_engine
 from app.store.tables import TEXT_INDEX_TABLES, metadata
 from app.store.usage import append_many, count_all
-from tests.core.runs import run
+from tests.core.runs import BASE, run
 from tests.data import REPOSITORY
 
 
@@ -80,6 +82,28 @@ def test_down_and_up_again_with_books_in_it(database_url: str) -> None:
     answers = store.write_now(lambda tx: append_many(tx, "default", [events]))
     store.engine.dispose()
     assert answers == [[True] * 3]
+
+
+def test_cells_survive_the_way_down_and_up(database_url: str) -> None:
+    hour = 3_600_000_000
+    events = [
+        run(str(n), at=BASE + n * hour // 3, scopes={"global": n, f"own {n % 3}": 1})
+        for n in range(40)
+    ]
+    store = Store(database_url)
+    for first in range(0, len(events), 7):
+        store.write_now(lambda tx: append_many(tx, "default", [events[first : first + 7]]))  # noqa: B023 (runs at once)
+    store.close()
+
+    migrate.downgrade(database_url, revision="0003")
+    migrate.upgrade(database_url)
+
+    store = Store(database_url)
+    late = run("late", at=BASE + 13 * hour, scopes={"global": 5})
+    store.write_now(lambda tx: append_many(tx, "default", [[late]]))
+    cells = store.read_now(lambda tx: all_cells(tx, "default"))
+    store.close()
+    assert cells == fold([*events, late])
 
 
 def test_migrating_again_leaves_the_books_alone(database_url: str) -> None:

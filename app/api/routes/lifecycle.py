@@ -56,13 +56,13 @@ async def get_actions(
 
 
 @router.post("/memories/lifecycle/actions/{id}/undo", response_model=ActionOut)
-async def post_undo(id: str, house: HouseDep) -> Response:
+async def post_undo(id: str, house: HouseDep, workspace: Home = None) -> Response:
     """Make memories what they were before an action, all or none; again, it is the same answer.
 
     A memory that has changed since is named (409).
     """
     action = await take_back_action(
-        house.store, house.directory, house.tokens, id, house.now_micros()
+        house.store, house.directory, house.tokens, id, house.now_micros(), home=workspace
     )
     return answer(action_out(action))
 

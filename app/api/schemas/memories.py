@@ -36,6 +36,8 @@ def _not_blank(text: str) -> str:
 def _not_reserved(id_: str) -> str:
     if id_ in RESERVED:
         raise ValueError("is a path of this service; choose another id")
+    if not id_.isprintable():
+        raise ValueError("holds signs that cannot be seen; choose another id")
     return id_
 
 
