@@ -98,3 +98,16 @@ def test_many_memories_are_indexed_in_one_transaction(store: Store) -> None:
 
     found = store.read_now(lambda tx: indexed_under(tx, "w", "p", "cat"))
     assert found == {id_ for id_, _, _ in many[:100]}
+
+
+def test_ids_are_sorted_alike_in_all_tables_that_are_joined_by_them(postgresql_url: str) -> None:
+    """Else the key of one cannot serve a look-up from the other."""
+    store = Store(postgresql_url)
+    query = (
+        "SELECT table_name, collation_name FROM information_schema.columns"
+        " WHERE column_name = 'id' AND table_name IN ('memories', 'memory_vectors')"
+    )
+    found = dict(store.read_now(lambda tx: tx.fetch(query, [])))
+    store.close()
+
+    assert found == {"memories": "C", "memory_vectors": "C"}
