@@ -26,7 +26,7 @@ from app.store.auditing import (
     stream_events,
     workspaces_with_books,
 )
-from app.store.cells import kept_cells
+from app.store.cell_reading import kept_cells
 from app.store.database import Store, Tx
 
 NAMED = 100

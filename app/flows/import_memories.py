@@ -6,6 +6,7 @@ from functools import partial
 
 from anyio import to_thread
 
+from app.core.errors import InvalidRequest
 from app.core.memory import Memory, content_of, texts_of
 from app.core.memory_tree import Refused, read_tree, renew
 from app.core.values import value
@@ -39,6 +40,8 @@ class MemoryFile:
     read_lines: Callable[[], Found]
     """Reads the data of a file that is no archive."""
     now: int
+    is_said_packed: bool = False
+    """Whether its sender calls it an archive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +85,12 @@ Renew = Callable[[Memory, Memory], Memory]
 
 def _read(file: MemoryFile) -> tuple[Sequence[Memory], Sequence[Refused], Renew]:
     if not is_archive(file.data):
+        if file.is_said_packed:
+            raise InvalidRequest(
+                "This is sent as application/gzip and is no archive; send a .tar.gz, or lines as "
+                "application/x-ndjson.",
+                errors=[{"loc": ["body"], "msg": "is no archive"}],
+            )
         return *file.read_lines(), _as_it_came
     files, refused = unpack(file.data, now=file.now)
     memories, unfit = read_tree(files, workspace=file.workspace, project=file.project, now=file.now)

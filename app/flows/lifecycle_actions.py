@@ -1,6 +1,5 @@
 """Take lifecycle actions back, list them, and bring back single memories."""
 
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -9,20 +8,12 @@ from app.core.errors import NotFound
 from app.core.lifecycle import Kind
 from app.core.lifecycle_actions import Action
 from app.core.memory import Memory, MemoryText, texts_of
-from app.core.values import value
+from app.core.pages import Before, Listed, cut
 from app.gateways.tokens import TokenCounter
 from app.store.database import Store, Tx
 from app.store.directory import Directory
 from app.store.lifecycle import Undo, get_action, list_actions, take_back, unknown_action
 from app.store.memories import EVERY, Change, change_memories, unknown_memory
-
-
-@value
-class Listed:
-    """A page of actions, newest first."""
-
-    items: Sequence[Action]
-    next_before: tuple[int, str] | None
 
 
 async def take_back_action(
@@ -90,13 +81,11 @@ async def actions_of(
     store: Store,
     workspace: str,
     kind: Kind | None,
-    before: tuple[int, str] | None,
+    before: Before | None,
     limit: int,
-) -> Listed:
+) -> Listed[Action]:
     """A page of a workspace's actions."""
     found = await store.read(
         lambda tx: list_actions(tx, workspace, kind=kind, before=before, limit=limit + 1)
     )
-    last = found[limit - 1] if len(found) > limit else None
-    next_before = None if last is None else (last.created_at, last.id)
-    return Listed(items=found[:limit], next_before=next_before)
+    return cut(found, limit, lambda action: (action.created_at, action.id))

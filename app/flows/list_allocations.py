@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.core.filters import AllocationFilter
+from app.core.pages import Before, Listed, cut, every
 from app.core.standing import describe
 from app.core.windows import micros, moment
 from app.store.agents import names_like
@@ -45,33 +46,21 @@ class AllocationStatistics:
     scopes: dict[str, ScopeAverages]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """A page of allocations, newest first."""
-
-    items: list[dict[str, Any]]
-    next_before: tuple[int, str] | None
-
-
 async def list_allocations(
     store: Store,
     wanted: AllocationFilter,
     agent: str | None,
-    before: tuple[int, str] | None,
+    before: Before | None,
     limit: int,
-) -> Listed:
+) -> Listed[dict[str, Any]]:
     """A page of allocations with their status."""
 
-    def work(tx: Tx) -> Listed:
+    def work(tx: Tx) -> Listed[dict[str, Any]]:
         held = list_many(tx, _named(tx, wanted, agent), before=before, limit=limit + 1)
+        found = cut(held, limit, lambda one: (micros(one.monitor.opened_at), one.opened.id))
         now = moment(wanted.now)
-        items = [describe(one.answer, one.monitor, now) for one in held[:limit]]
-        more = len(held) > limit
-        last = held[limit - 1] if more else None
-        cursor = None
-        if last is not None:
-            cursor = (micros(last.monitor.opened_at), last.opened.id)
-        return Listed(items=items, next_before=cursor)
+        items = [describe(one.answer, one.monitor, now) for one in found.items]
+        return Listed(items=items, next_before=found.next_before)
 
     return await store.read(work)
 
@@ -83,18 +72,11 @@ async def summarise(
     return await store.read(lambda tx: _fold(stream_figures(tx, _named(tx, wanted, agent))))
 
 
-async def export_allocations(
+def export_allocations(
     store: Store, wanted: AllocationFilter, agent: str | None
 ) -> AsyncIterator[dict[str, Any]]:
     """All matching allocations with their status, oldest pages last, in bounded memory."""
-    before: tuple[int, str] | None = None
-    while True:
-        listed = await list_allocations(store, wanted, agent, before, EXPORT_PAGE)
-        for item in listed.items:
-            yield item
-        before = listed.next_before
-        if before is None:
-            return
+    return every(lambda before: list_allocations(store, wanted, agent, before, EXPORT_PAGE))
 
 
 async def delete_allocations(store: Store, wanted: AllocationFilter) -> int:

@@ -1,10 +1,10 @@
 """List and export memories."""
 
 from collections.abc import AsyncIterator, Collection
-from dataclasses import dataclass
 
 from app.core.filters import MemoryFilter
 from app.core.memory import Memory
+from app.core.pages import Before, Listed, every
 from app.store.agents import names_like
 from app.store.database import Store, Tx
 from app.store.memories import LIVING, list_memories
@@ -17,22 +17,14 @@ MAX_TEXTS = 8_000_000
 """Characters of the texts of a page, which then ends: one text may have a million."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """A page of memories, newest first."""
-
-    items: list[Memory]
-    next_before: tuple[int, str] | None
-
-
 async def list_page(
-    store: Store, wanted: MemoryFilter, before: tuple[int, str] | None, limit: int
-) -> Listed:
+    store: Store, wanted: MemoryFilter, before: Before | None, limit: int
+) -> Listed[Memory]:
     """A page of matching memories: `limit` of them, or fewer where texts are long."""
     return await store.read(lambda tx: _page(tx, wanted, before, limit))
 
 
-def _page(tx: Tx, wanted: MemoryFilter, before: tuple[int, str] | None, limit: int) -> Listed:
+def _page(tx: Tx, wanted: MemoryFilter, before: Before | None, limit: int) -> Listed[Memory]:
     named = None if wanted.agent is None else names_like(tx, wanted.workspace, wanted.agent)
     items: list[Memory] = []
     size = 0
@@ -65,13 +57,6 @@ def _scopes(wanted: MemoryFilter) -> Collection[str | None] | None:
     return (wanted.scope, None) if wanted.is_default_scope else (wanted.scope,)
 
 
-async def export_all(store: Store, wanted: MemoryFilter) -> AsyncIterator[Memory]:
+def export_all(store: Store, wanted: MemoryFilter) -> AsyncIterator[Memory]:
     """All matching memories, newest first, in bounded memory."""
-    before: tuple[int, str] | None = None
-    while True:
-        listed = await list_page(store, wanted, before, EXPORT_PAGE)
-        for memory in listed.items:
-            yield memory
-        before = listed.next_before
-        if before is None:
-            return
+    return every(lambda before: list_page(store, wanted, before, EXPORT_PAGE))

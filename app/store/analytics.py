@@ -26,7 +26,7 @@ from app.core.usage import (
     hour_start,
 )
 from app.core.windows import EVENTS, HOUR_S, MICROS, MINUTE_S, Piece, Span, pieces
-from app.store.cells import (
+from app.store.cell_reading import (
     count_by_agent,
     count_events,
     open_starts,

@@ -17,6 +17,7 @@ from app.core.summaries import SUMMARY_MARK
 from app.core.values import value
 from app.store.database import Tx, dumps, in_chunks
 from app.store.memories import EVERY, Change, change_memories, get_memories, purge_memories
+from app.store.memory_keys import purge_answers
 from app.store.tables import memories, memory_actions, memory_counts, memory_texts
 
 TEXTS = 100
@@ -279,7 +280,8 @@ def past_keeping(
 
 
 def purge(tx: Tx, workspace: str, wanted: Sequence[Purge]) -> list[int]:
-    """Remove some of what is past keeping, and actions too old to be taken back; how many."""
+    """Remove some of what is past keeping; how many. With it go actions too old to be taken back,
+    and answers that were kept for idempotency keys."""
     return [_purge(tx, workspace, one) for one in wanted]
 
 
@@ -290,4 +292,5 @@ def _purge(tx: Tx, workspace: str, wanted: Purge) -> int:
         table = memory_actions.c
         is_old = table.created_at < wanted.actions_before
         tx.connection.execute(delete(memory_actions).where(table.workspace == workspace, is_old))
+        purge_answers(tx, workspace, until=wanted.actions_before)
     return len(ids)

@@ -7,7 +7,8 @@ from alembic import op
 
 from app.core.usage import HOUR, Cell, CellId, roll_up
 from app.core.windows import HOUR_S
-from app.store.cells import cell_rows, cells_of, unpacked, write_cells
+from app.store.cell_reading import cell_rows, cells_of, unpacked
+from app.store.cells import write_cells
 from app.store.database import Notes, Tx
 
 revision: str = "0004"

@@ -299,6 +299,8 @@ BAD: list[Any] = [
     {"text": "a", "id": ""},
     {"text": "a", "id": "x" * 201},
     {"text": "a", "id": "export"},
+    {"text": "a", "id": ".."},
+    {"text": "a", "id": "a\u200bb"},
     {"text": "a", "workspace": "*"},
     {"text": "a", "workspace": "a/b"},
     {"text": "a", "scope": "a", "tier": "b"},

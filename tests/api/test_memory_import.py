@@ -299,6 +299,20 @@ async def test_a_hostile_file_is_refused_and_nothing_is_stored(
     assert await everything(light_client) == []
 
 
+async def test_what_is_called_an_archive_and_is_none_is_refused(
+    light_client: httpx.AsyncClient,
+) -> None:
+    answer = await light_client.post(
+        "/memories/import",
+        content=b'{"text": "a line"}',
+        headers={"Content-Type": "application/gzip"},
+    )
+
+    assert answer.status_code == 422
+    assert "no archive" in answer.json()["detail"]
+    assert (await light_client.get("/memories")).json()["items"] == []
+
+
 async def test_paths_that_lead_away_are_named(light_client: httpx.AsyncClient) -> None:
     files = {"../../../etc/a.md": "x", "patterns/../../a.md": "x", "patterns/good.md": "x"}
     report = await imported(light_client, tree(files))

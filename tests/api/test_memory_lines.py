@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from app.api.schemas.memory_lines import read_lines, write_line
 from app.core.memory import Memory
 from app.core.memory_tree import Refused
+from tests.core.memories import memory_fields, names
 
 NOW = 1_700_000_000_000_000
 
@@ -59,36 +60,13 @@ def test_every_record_is_read_or_named(records: list[dict[str, Any]], indent: in
 
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1).filter(str.strip)
-names = st.text("ab-é", min_size=1, max_size=4)
-shares = st.floats(0, 1)
 moments = st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999)
 memories = st.builds(
     Memory,
     id=names,
     workspace=st.just("w"),
     text=texts,
-    created_at=moments,
-    modified_at=moments,
-    project=st.none() | names,
-    agent=st.none() | names,
-    scope=st.none() | names,
-    path=st.none() | names,
-    last_accessed_at=st.none() | moments,
-    access_count=st.integers(0, 2**53),
-    importance=shares,
-    confidence=st.none() | shares,
-    relevance=st.none() | shares,
-    used_by_agents=st.lists(names, max_size=2).map(tuple),
-    session=st.none() | names,
-    speaker=st.none() | names,
-    position=st.none() | st.integers(-(2**53), 2**53),
-    pinned=st.booleans(),
-    group=st.none() | names,
-    expires_at=st.none() | moments,
-    embedding=st.none()
-    | st.lists(
-        st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=3
-    ).map(tuple),
+    **memory_fields(moments),
     metadata=st.dictionaries(names, texts | st.floats(allow_nan=False, allow_infinity=False)),
     state=st.sampled_from(["active", "archived"]),
 )

@@ -196,6 +196,23 @@ async def test_a_text_comes_back_though_nobody_else_holds_it(store: Store) -> No
     assert [one.memory_id for one in again.proposals] == ["m0"]
 
 
+async def test_answers_under_keys_are_forgotten_with_what_is_past_keeping(store: Store) -> None:
+    def brought(id_: str) -> Brought:
+        return Brought(
+            memories=[memory(id_)], now=NOW_MICROS, idempotency_key="k", request_hash=b"1"
+        )
+
+    shelf = PolicyShelf(shipped())
+    first = await add(store, TOKENS, brought("m0"))
+    soon, later = NOW_MICROS + DAY_MICROS, NOW_MICROS + 91 * DAY_MICROS
+
+    await apply_retention(store, shelf, TOKENS, now=soon, new_id=new_id)
+    assert await add(store, TOKENS, brought("m1")) == first
+
+    await apply_retention(store, shelf, TOKENS, now=later, new_id=new_id)
+    assert await add(store, TOKENS, brought("m1")) != first
+
+
 async def test_retention_acts_in_every_workspace(store: Store) -> None:
     for workspace in ("v", "w"):
         expired = memory("m0", workspace=workspace, expires_at=NOW_MICROS)

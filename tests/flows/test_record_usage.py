@@ -8,7 +8,7 @@ import pytest
 from app.core.errors import IdMismatch, NotFound
 from app.core.usage import fold
 from app.flows.record_usage import record_usage
-from app.store.cells import all_cells
+from app.store.cell_reading import all_cells
 from app.store.database import Store
 from app.store.usage import events_between
 from tests.core.runs import run

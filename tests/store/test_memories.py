@@ -36,6 +36,7 @@ from app.store.memories import (
 from app.store.memory_keys import purge_answers
 from app.store.memory_texts import counts_of, put_counts, words_of
 from app.store.tables import memory_counts, memory_places, memory_texts, memory_words
+from tests.core.memories import memory_fields, names
 
 uses_database = settings(
     max_examples=12,
@@ -133,8 +134,6 @@ def assert_in_step(store: Store, workspace: str = "default") -> None:
 
 texts = st.text("ab äß漢🙂\n", min_size=1, max_size=12)
 moments = st.integers(-(10**16), 10**17)
-shares = st.floats(0, 1)
-names = st.text("ab-é", min_size=1, max_size=4)
 anything = st.recursive(
     st.none()
     | st.booleans()
@@ -148,28 +147,7 @@ whole = st.builds(
     memory,
     id=st.text("abcXYZ_0", min_size=1, max_size=5),
     text=texts,
-    created_at=moments,
-    modified_at=moments,
-    project=st.none() | names,
-    agent=st.none() | names,
-    scope=st.none() | names,
-    path=st.none() | names,
-    last_accessed_at=st.none() | moments,
-    access_count=st.integers(0, 2**53),
-    importance=shares,
-    confidence=st.none() | shares,
-    relevance=st.none() | shares,
-    used_by_agents=st.lists(names, max_size=2).map(tuple),
-    session=st.none() | names,
-    speaker=st.none() | names,
-    position=st.none() | st.integers(-(2**53), 2**53),
-    pinned=st.booleans(),
-    group=st.none() | names,
-    expires_at=st.none() | moments,
-    embedding=st.none()
-    | st.lists(
-        st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=3
-    ).map(tuple),
+    **memory_fields(moments),
     metadata=st.dictionaries(names, anything, max_size=2),
     state=st.sampled_from(EVERY),
     state_at=moments,

@@ -9,7 +9,7 @@ from sqlalchemy import inspect
 
 from app.core.usage import fold
 from app.store import migrate
-from app.store.cells import all_cells
+from app.store.cell_reading import all_cells
 from app.store.database import Store
 from app.store.engines import make_engine
 from app.store.tables import TEXT_INDEX_TABLES, metadata

@@ -168,6 +168,7 @@ async def post_import(
     )
     file = MemoryFile(
         data=data,
+        is_said_packed=request.headers.get("content-type", "").startswith("application/gzip"),
         workspace=workspace,
         project=project,
         replace=replace,

@@ -23,8 +23,8 @@ MAX_DIMENSIONS = 4_096
 MAX_AGENTS = 1_000
 MAX_COUNT = 2**53
 LARGEST = 3.4028234663852886e38
-RESERVED = frozenset({"export", "feedback", "health", "import", "lifecycle", "search"})
-"""Paths below `/memories` that are no ids."""
+RESERVED = frozenset({"export", "feedback", "health", "import", "lifecycle", "search", ".", ".."})
+"""Paths below `/memories` that are no ids, or lead elsewhere."""
 
 
 def _not_blank(text: str) -> str:
