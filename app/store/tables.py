@@ -304,6 +304,58 @@ memory_health = Table(
 )
 """One row a day: tokens and counts as `/memories/health` gives them."""
 
+job_runs = Table(
+    "job_runs",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("job", Text, primary_key=True),
+    Column("period", Text, primary_key=True),
+    Column("due_at", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("lease_until", BigInteger, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("outcome", Text),
+    Index("job_runs_by_time", "workspace", "job", "due_at"),
+    postgresql_with=HOT,
+)
+"""One row for each job and period, in the workspace `*`: who has it writes until `lease_until`."""
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("period", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("document", Text, nullable=False),
+    Index("reports_by_period", "workspace", "kind", "period", unique=True),
+    Index("reports_by_time", "workspace", "created_at", "id"),
+)
+"""`document` is the report as JSON (`core.reports`); a kind has one report for each period."""
+
+recommendations = Table(
+    "recommendations",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("window_days", Integer, nullable=False),
+    Column("period", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("decided_at", BigInteger),
+    Column("document", Text, nullable=False),
+    Index("recommendations_by_period", "workspace", "period", "agent", unique=True),
+    Index("recommendations_by_time", "workspace", "created_at", "id"),
+    Index("recommendations_by_agent", "workspace", "agent", "created_at"),
+    postgresql_with=HOT,
+)
+"""`document`: what was proposed and why, and how it was applied, as JSON."""
+
 TEXT_INDEX_TABLES = frozenset(
     "memory_numbers memory_index memory_index_config memory_index_data memory_index_idx"
     " memory_vectors".split()
