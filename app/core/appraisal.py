@@ -96,13 +96,13 @@ def shortlist(
         return candidates, appraise(aim, candidates)
     passages = [
         Passage(
-            id=one.id,
-            traits=text.traits,
-            session=one.session,
-            speaker=one.speaker,
-            position=one.position,
-            created_at=_moment(one.created_at),
-            importance=one.importance,
+            one.id,
+            text.traits,
+            one.session,
+            one.speaker,
+            one.position,
+            _moment(one.created_at),
+            one.importance,
         )
         for one, text in zip(prospects.memories, prospects.texts, strict=True)
     ]
@@ -117,7 +117,8 @@ def shortlist(
         else None,
         explain=aim.explain,
     )
-    found = [_scoped(aim, prospects, at, one) for at, one in enumerate(found)]
+    if aim.agent is not None:
+        found = [_scoped(aim, prospects, at, one) for at, one in enumerate(found)]
     chosen = _best([one.value for one in found], prospects, room=room, least=least)
     candidates = [candidate_at(prospects, at) for at in chosen]
     return candidates, [

@@ -156,18 +156,22 @@ def _words(
     """The share of what the question's words say that stands in or beside each passage, and in
     its session; the second is empty where no session has two passages."""
     size = len(ranked)
-    counts = [passage.traits.counts for passage in ranked]
+    traits = [passage.traits for passage in ranked]
     sessions = [passage.session for passage in ranked]
+    titled = any(each.title for each in traits)
     total = sum(rarity[word] for word in words) or 1.0
     average = max(1.0, statistics.length / max(1, statistics.memories))
     k = weights.saturation
-    norms = [k * (1 - weights.length + weights.length * p.traits.length / average) for p in ranked]
+    norms = [k * (1 - weights.length + weights.length * t.length / average) for t in traits]
     found = [0.0] * size
     by_session: dict[str, float] = {}
     beside = _beside(ranked, sessions, weights.neighbour)
-    for word in words:
+    standing_in: dict[str, dict[int, int]] = {word: {} for word in words}
+    for at, each in enumerate(traits):
+        for word in each.counts.keys() & standing_in.keys():
+            standing_in[word][at] = each.counts[word]
+    for word, standing in standing_in.items():
         weight = rarity[word] / total
-        standing = {at: count[word] for at, count in enumerate(counts) if word in count}
         hits: dict[int, float] = dict(standing)
         mentions: dict[str, int] = {}
         for at, times in standing.items():
@@ -180,7 +184,7 @@ def _words(
             for other, share in beside[at]:
                 hits[other] = hits.get(other, 0.0) + share * times
         for at, near in hits.items():
-            if word in ranked[at].traits.title:
+            if titled and word in traits[at].title:
                 near += weights.title
             found[at] += weight * near / (near + norms[at])
         for name, turns in mentions.items():

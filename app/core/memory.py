@@ -22,7 +22,7 @@ OTHER_SCOPE_NAMES: Mapping[str, str] = {  # spec A12 and "Defaults": names the o
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Candidate:
     """A memory that could be loaded."""
 

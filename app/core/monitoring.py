@@ -25,7 +25,7 @@ class AllocationExpired(Conflict):
     code = "allocation_expired"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Load:
     """Tokens that entered the context."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from app.core.values import value
 from app.core.words import stems
@@ -45,9 +46,8 @@ class Traits:
     has_name: bool
 
 
-@value
-class Passage:
-    """A memory as scoring sees it."""
+class Passage(NamedTuple):
+    """A memory as scoring sees it; each question makes hundreds."""
 
     id: str
     traits: Traits

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from math import exp
+from typing import NamedTuple
 
 from app.core import question as questions
 from app.core.dates import Span
@@ -39,8 +41,7 @@ class Probe:
     wants_latest: bool
 
 
-@value
-class Relevance:
+class Relevance(NamedTuple):
     """How likely a memory is needed, next to the best one, and why."""
 
     value: float
@@ -79,11 +80,11 @@ def relevances(
         return []
     asked = questions.read(task, as_of)
     moments = [_seconds(passage.created_at, as_of) for passage in passages]
-    places = [
-        (passage.session or "", -1 if passage.position is None else passage.position, moment)
-        for passage, moment in zip(passages, moments, strict=True)
-    ]
-    order = sorted(range(len(passages)), key=places.__getitem__)
+    places = sorted(
+        (passage.session or "", -1 if passage.position is None else passage.position, moment, at)
+        for at, (passage, moment) in enumerate(zip(passages, moments, strict=True))
+    )
+    order = [at for *_, at in places]
     ranked = [passages[at] for at in order]
     parts = evidence_for(asked, ranked, statistics, weights)
     fresh = weights.latest if asked.wants_latest else weights.fresh
@@ -102,8 +103,8 @@ def relevances(
     for at, (target, e) in enumerate(zip(order, evidence, strict=True)):
         dimmed = exp(weights.sharpness * (e - best))
         found[target] = Relevance(
-            value=e / full * dimmed,
-            parts=tuple((n, v[at] * dimmed, w / full) for n, v, w in parts) if explain else (),
+            e / full * dimmed,
+            tuple((n, v[at] * dimmed, w / full) for n, v, w in parts) if explain else (),
         )
     return found
 
@@ -120,7 +121,10 @@ def _sum(parts: Sequence[Evidence], size: int) -> list[float]:
 
 def _seconds(moment: datetime | None, as_of: datetime) -> float:
     """Since 1970; what carries no time, or comes later, is taken to be of now."""
-    return min(moment or as_of, as_of).timestamp()
+    return _timestamp(as_of if moment is None or moment > as_of else moment)
+
+
+_timestamp = lru_cache(maxsize=65_536)(datetime.timestamp)
 
 
 def _freshness(moments: Sequence[float]) -> list[float]:

@@ -13,7 +13,7 @@ from app.core.complexity import Verdict, default, detect, given
 from app.core.errors import Unavailable
 from app.core.memory import Candidate
 from app.core.profiles import AgentMatch, ResolvedPolicy
-from app.core.recall import Prospects, View
+from app.core.recall import View
 from app.core.retrieval import probe
 from app.core.signals import SignalTable
 from app.core.values import value
@@ -72,14 +72,6 @@ async def allocate(
         strict=request.strict,
     )
     verdict = judge(request, policy, book.signals)
-    prospects, unread = None, None
-    if request.select == "stored":
-        try:
-            prospects = await _stored(store, tokens, texts, request, agent, now)
-        except Unavailable as error:
-            if policy.enforcement == "hard":
-                raise
-            unread = error
     work = partial(
         decide,
         request,
@@ -87,15 +79,21 @@ async def allocate(
         agent=agent,
         verdict=verdict,
         candidates=candidates,
-        prospects=prospects,
         count=partial(tokens.count, encoding=tokens.encoding_for(request.model)),
         now=now,
         id=new_id("alc", request.workspace),
     )
-    takes_time = prospects is not None or len(candidates) > FEW or request.render is not None
-    decision = await to_thread.run_sync(work) if takes_time else work()
-    if unread is not None:
-        return encode(degraded(decision, unread.detail).allocation)
+    if request.select == "stored":
+        try:
+            decision = await _from_stored(store, tokens, texts, request, agent, now, work)
+        except Unavailable as error:
+            if policy.enforcement == "hard":
+                raise
+            return encode(degraded(work(), error.detail).allocation)
+    elif len(candidates) > FEW or request.render is not None:
+        decision = await to_thread.run_sync(work)
+    else:
+        decision = work()
 
     new = New(
         decision=decision,
@@ -106,9 +104,10 @@ async def allocate(
         request_hash=asked.request_hash,
     )
     try:
-        if prospects is None or decision.allocation.selection is None:
+        selection = decision.allocation.selection
+        if request.select != "stored" or selection is None:
             return await store.write(request.workspace, add_many, new)
-        chosen = [one.id for one in decision.allocation.selection.selected]
+        chosen = [one.id for one in selection.selected]
         loading = Loading(new=new, memory_ids=chosen)
         return await store.write(request.workspace, add_loading, loading, weight=1 + len(chosen))
     except Unavailable as error:
@@ -117,15 +116,16 @@ async def allocate(
         return encode(degraded(decision, error.detail).allocation)
 
 
-async def _stored(
+async def _from_stored(
     store: Store,
     tokens: TokenCounter,
     texts: TextCache,
     request: Request,
     agent: AgentMatch | None,
     now: datetime,
-) -> Prospects:
-    """The stored memories that the request may see and that come into question."""
+    work: Callable[..., Decision],
+) -> Decision:
+    """The decision about the stored memories that the request may see and that may answer it."""
     question = probe(request.task or "", request.as_of or now)
     view = View(
         workspace=request.workspace,
@@ -140,6 +140,7 @@ async def _stored(
         encoding=tokens.encoding_for(request.model),
         count=tokens.count_many,
         embeddings=request.query_embedding is not None,
+        then=lambda prospects: work(prospects=prospects),
     )
 
 

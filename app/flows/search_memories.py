@@ -2,10 +2,9 @@
 
 from functools import partial
 
-from anyio import to_thread
-
 from app.core.appraisal import Aim
-from app.core.recall import View
+from app.core.profiles import ResolvedPolicy
+from app.core.recall import Prospects, View
 from app.core.retrieval import probe
 from app.core.searching import Hits, Sought, search
 from app.gateways.tokens import TokenCounter
@@ -22,7 +21,7 @@ async def search_memories(
     book = shelf.book(sought.workspace)
     agent = None if sought.agent is None else book.identify(sought.agent)[0]
     policy, _ = book.resolve(workspace=sought.workspace, project=sought.project)
-    prospects = await gather(
+    return await gather(
         store,
         texts,
         View(workspace=sought.workspace, project=sought.project, agent=agent),
@@ -30,7 +29,11 @@ async def search_memories(
         encoding=tokens.encoding_for(sought.model),
         count=tokens.count_many,
         embeddings=sought.query_embedding is not None,
+        then=partial(_found, sought, policy),
     )
+
+
+def _found(sought: Sought, policy: ResolvedPolicy, prospects: Prospects) -> Hits:
     aim = Aim(
         task=sought.query,
         at=sought.at,
@@ -40,5 +43,4 @@ async def search_memories(
         embedding=sought.query_embedding,
         explain=sought.explain,
     )
-    work = partial(search, aim, prospects, limit=sought.limit, max_tokens=sought.max_tokens)
-    return await to_thread.run_sync(work)
+    return search(aim, prospects, limit=sought.limit, max_tokens=sought.max_tokens)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from threading import Condition, get_ident
 from typing import Any, TypeVar
 
@@ -171,7 +171,11 @@ class Store:
 
     async def read(self, work: Callable[[Tx], R]) -> R:
         """Run `work` in a read transaction that sees one moment."""
-        return await anyio.to_thread.run_sync(self._read, work, limiter=self._readers)
+        return await self.aside(partial(self._read, work))
+
+    async def aside(self, work: Callable[[], R]) -> R:
+        """Run `work` in a reader's thread: it may read by `read_now`, and go on thinking there."""
+        return await anyio.to_thread.run_sync(work, limiter=self._readers)
 
     async def write(
         self,
@@ -240,7 +244,7 @@ class Store:
         return self._writer.waiting
 
     def read_now(self, work: Callable[[Tx], R]) -> R:
-        """`read` for callers that have no event loop (commands, tests)."""
+        """`read` for callers that are in a thread, or have no event loop (commands, tests)."""
         return self._read(work)
 
     def write_now(self, work: Callable[[Tx], R]) -> R:

@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-
-from anyio import to_thread
+from typing import TypeVar
 
 from app.core.errors import Unavailable
 from app.core.recall import KeptText, Prospects, View
@@ -19,6 +18,8 @@ from app.store.textcache import SharedTexts, TextCache
 Count = Callable[[Sequence[str], str], Sequence[int]]
 """Tokens of texts in an encoding."""
 
+R = TypeVar("R")
+
 
 async def gather(
     store: Store,
@@ -29,29 +30,43 @@ async def gather(
     encoding: str,
     count: Count,
     embeddings: bool = False,
-) -> Prospects:
-    """The stored memories of a view that a question may need.
+    then: Callable[[Prospects], R],
+) -> R:
+    """What `then` makes of the stored memories of a view that a question may need.
 
-    A text that is met in an encoding for the first time is counted, and its tokens are kept.
+    It runs in the thread that has read them: changing threads costs as much as some statements. A
+    text that is met in an encoding for the first time is counted, and its tokens are kept.
     """
     reading = partial(
         _read, texts=texts, view=view, question=question, encoding=encoding, embeddings=embeddings
     )
-    prospects = await store.read(reading)
+
+    def work() -> tuple[R, Mapping[bytes, int]]:
+        prospects = store.read_now(reading)
+        new = _count_new(prospects, encoding, count)
+        tokens = [text.tokens[encoding] for text in prospects.texts]
+        return then(replace(prospects, tokens=tokens)), new
+
+    made, new = await store.aside(work)
+    if new:
+        with suppress(Unavailable):  # they are counted again another time
+            await store.write(view.workspace, _keep_counts, (encoding, new), weight=len(new))
+    return made
+
+
+def _count_new(prospects: Prospects, encoding: str, count: Count) -> Mapping[bytes, int]:
+    """Count the texts whose tokens are not known; answers their tokens by content."""
     uncounted = {
         one.content: text
         for one, text in zip(prospects.memories, prospects.texts, strict=True)
         if encoding not in text.tokens
     }
-    if uncounted:
-        known = [text.text for text in uncounted.values()]
-        counts = await to_thread.run_sync(count, known, encoding)
-        for text, tokens in zip(uncounted.values(), counts, strict=True):
-            text.tokens[encoding] = tokens
-        new = dict(zip(uncounted, counts, strict=True))
-        with suppress(Unavailable):  # they are counted again another time
-            await store.write(view.workspace, _keep_counts, (encoding, new), weight=len(new))
-    return replace(prospects, tokens=[text.tokens[encoding] for text in prospects.texts])
+    if not uncounted:
+        return {}
+    counts = count([text.text for text in uncounted.values()], encoding)
+    for text, tokens in zip(uncounted.values(), counts, strict=True):
+        text.tokens[encoding] = tokens
+    return dict(zip(uncounted, counts, strict=True))
 
 
 def _read(

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from heapq import nlargest
 from typing import Any
 
 from app.core.passages import Statistics
@@ -60,9 +59,16 @@ class _Query:
         self.values += values
         return self.tx.marks(len(values), first=first)
 
-    def cast(self, value: object, kind: str) -> str:
-        """A place holder for a value of a kind that the statement does not tell."""
-        return f"CAST({self.marks(value)} AS {kind})"
+    def rows(self, rows: Sequence[Sequence[object]], *kinds: str) -> str:
+        """Rows of place holders; PostgreSQL has to be told of what kinds they are."""
+        first = len(self.values) + 1
+        self.values += (value for row in rows for value in row)
+        if self.tx.is_sqlite:
+            return ", ".join([f"({', '.join('?' * len(kinds))})"] * len(rows))
+        return ", ".join(
+            f"({', '.join(f'CAST(${at + n} AS {kind})' for n, kind in enumerate(kinds))})"
+            for at in range(first, first + len(rows) * len(kinds), len(kinds))
+        )
 
     def place(self, row: str = "m") -> str:
         """The condition that a row is of the view's places."""
@@ -166,7 +172,7 @@ def _hits(query: _Query, known: Statistics) -> list[Found]:
             scores[number] = scores.get(number, 0.0) + surprise * gains[number // NUMBERS]
     most = HITS if query.view.agent is None else HITS * HIDDEN
     found: list[Found] = []
-    for numbers in in_chunks(nlargest(most, scores, key=scores.__getitem__), HITS):
+    for numbers in in_chunks(sorted(scores, key=scores.__getitem__, reverse=True)[:most], HITS):
         looking = query.again()
         rows = tx.fetch(
             f"SELECT n.number, {looking.columns} FROM memory_numbers n CROSS JOIN memories m"
@@ -230,9 +236,11 @@ def _neighbours(query: _Query, hits: Iterable[Found]) -> list[Found]:
     around = spans(places, REACH)
     if not around:
         return []
-    kinds = "text", "text", "bigint", "bigint"
-    rows = ", ".join(f"({', '.join(map(query.cast, row, kinds))})" for row in around)
-    near = f"(WITH near (project, session, low, high) AS (VALUES {rows}) SELECT * FROM near) near"
+    near = (
+        "(WITH near (project, session, low, high) AS"
+        f" (VALUES {query.rows(around, 'text', 'text', 'bigint', 'bigint')})"
+        " SELECT * FROM near) near"
+    )
     return query.fetch(
         f"{near} CROSS JOIN memories m WHERE m.workspace = {query.marks(query.view.workspace)}"
         " AND m.project = near.project AND m.session = near.session"
