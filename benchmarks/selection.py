@@ -11,6 +11,7 @@ import os
 import random
 import sqlite3
 import statistics
+import struct
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,8 @@ from typing import Any
 
 from harness import Limits, calibrate
 from servers import Server, service, workplace
+
+from app.core.embeddings import Embedding, fast, nearness
 
 HERE = Path(__file__).resolve().parent
 BATCH = 1_000
@@ -80,7 +83,7 @@ class Client:
 def main() -> int:
     """Print recall, tokens, packs and CPU beside their bars."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", nargs="+", default=["recall", "packs", "cpu"])
+    parser.add_argument("--parts", nargs="+", default=["recall", "packs", "cpu", "embeddings"])
     parser.add_argument("--sets", nargs="+", default=["locomo_dev", "musique100"])
     parser.add_argument("--packs", type=int, default=300, help="rendered packs (10000: all)")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000])
@@ -95,6 +98,8 @@ def main() -> int:
             failed |= packs(run.packs, place)
         if "cpu" in run.parts:
             failed |= cpu(run.sizes, place)
+        if "embeddings" in run.parts:
+            failed |= compared()
     return int(failed)
 
 
@@ -225,6 +230,26 @@ def cpu(sizes: Sequence[int], place: Path) -> bool:
                 bar=bar,
                 goal=goal,
             )
+    return limits.failed
+
+
+def compared() -> bool:
+    """CPU of one comparison with 10,000 kept embeddings; true if the bar is missed."""
+    chance = random.Random(5)
+    width = 384
+    kept: list[Embedding] = [
+        struct.pack(f"<{width}f", *(chance.gauss(0, 1) for _ in range(width)))
+        for _ in range(10_000)
+    ]
+    question = [chance.gauss(0, 1) for _ in range(width)]
+    nearness(question, kept)
+    times = []
+    for _ in range(9):
+        started = time.thread_time()
+        nearness(question, kept)
+        times.append(1e3 * (time.thread_time() - started))
+    limits = Limits(f"CPU of ranking 10,000 × {width}, with numpy: {fast() is not None}")
+    limits.judge("median of nine", statistics.median(times), "ms", bar=10, goal=10)
     return limits.failed
 
 

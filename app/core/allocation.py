@@ -241,6 +241,11 @@ def decide(
     return Decision(allocation=allocation, monitor=monitor)
 
 
+def tokens_for(policy: ResolvedPolicy, verdict: Verdict) -> int:
+    """The budget that a policy gives to a task so difficult."""
+    return _offer(policy, verdict.tier).budget.tokens
+
+
 def wants_selection(request: Request, candidates: Sequence[Candidate]) -> bool:
     """Whether memories that were sent are to be chosen from; unless it says, if there are some."""
     if request.select is None:

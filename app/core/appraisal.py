@@ -16,9 +16,9 @@ from app.core.scoring import Score, Scorer, freshness
 from app.core.values import value
 from app.core.windows import moment
 
-SHORTLIST_ROOM = 2
+SHORTLIST_ROOM = 1.5
 """Of stored memories the best are candidates, up to so many times the budget."""
-SHORTLIST_LEAST = 40
+SHORTLIST_LEAST = 32
 """Memories that are candidates in any case."""
 
 GIVEN_RELEVANCE, GIVEN_IMPORTANCE, GIVEN_FRESHNESS = 0.9, 0.09, 0.01
@@ -73,8 +73,9 @@ def appraise(aim: Aim, candidates: Sequence[Candidate]) -> list[Score]:
             embeddings=[candidate.embedding for candidate in candidates],
             explain=aim.explain,
         )
+    half_life = float(aim.half_life_hours)
     return [
-        _measured(aim, candidate, found[at])
+        _measured(aim.at, half_life, candidate, found[at])
         if candidate.relevance is None
         else _told(aim, candidate)
         for at, candidate in enumerate(candidates)
@@ -82,7 +83,7 @@ def appraise(aim: Aim, candidates: Sequence[Candidate]) -> list[Score]:
 
 
 def shortlist(
-    aim: Aim, prospects: Prospects, *, room: int, least: int = SHORTLIST_LEAST
+    aim: Aim, prospects: Prospects, *, room: float, least: int = SHORTLIST_LEAST
 ) -> tuple[list[Candidate], list[Score]]:
     """The stored memories that come into question, with their scores.
 
@@ -112,17 +113,16 @@ def shortlist(
         prospects.statistics,
         as_of=aim.at,
         query_embedding=aim.embedding,
-        embeddings=[_floats(one.embedding) for one in prospects.memories]
-        if aim.embedding
-        else None,
+        embeddings=[one.embedding for one in prospects.memories] if aim.embedding else None,
         explain=aim.explain,
     )
     if aim.agent is not None:
         found = [_scoped(aim, prospects, at, one) for at, one in enumerate(found)]
     chosen = _best([one.value for one in found], prospects, room=room, least=least)
     candidates = [candidate_at(prospects, at) for at in chosen]
+    half_life = float(aim.half_life_hours)
     return candidates, [
-        _measured(aim, candidate, found[at])
+        _measured(aim.at, half_life, candidate, found[at])
         for at, candidate in zip(chosen, candidates, strict=True)
     ]
 
@@ -175,10 +175,6 @@ def _loadable(prospects: Prospects) -> Prospects:
     )
 
 
-def _floats(embedding: bytes | None) -> Sequence[float] | None:
-    return None if embedding is None else memoryview(embedding).cast("f")
-
-
 def candidate_at(prospects: Prospects, at: int) -> Candidate:
     """One of the prospects as a memory that may be loaded."""
     one = prospects.memories[at]
@@ -202,7 +198,7 @@ def candidate_at(prospects: Prospects, at: int) -> Candidate:
     )
 
 
-def _best(values: Sequence[float], prospects: Prospects, *, room: int, least: int) -> list[int]:
+def _best(values: Sequence[float], prospects: Prospects, *, room: float, least: int) -> list[int]:
     chosen = {at: None for at, one in enumerate(prospects.memories) if one.pinned}
     memories, total = prospects.memories, 0
     ranked = sorted(range(len(values)), key=lambda at: (-values[at], memories[at].id))
@@ -232,20 +228,23 @@ def _passage(candidate: Candidate) -> Passage:
     )
 
 
-def _measured(aim: Aim, candidate: Candidate, relevance: Relevance) -> Score:
+def _measured(
+    at: datetime, half_life_hours: float, candidate: Candidate, relevance: Relevance
+) -> Score:
+    value, parts = relevance
     return Score(
-        total=min(1.0, max(0.0, relevance.value)),
-        relevance=relevance.value,
+        total=min(1.0, max(0.0, value)),
+        relevance=value,
         importance=candidate.importance,
-        freshness=_freshness(aim, candidate),
-        parts=relevance.parts,
+        freshness=freshness(candidate.created_at, at, half_life_hours=half_life_hours),
+        parts=parts,
     )
 
 
 def _told(aim: Aim, candidate: Candidate) -> Score:
     """The score of a memory whose relevance the caller knows."""
     relevance = candidate.relevance or 0.0
-    fresh = _freshness(aim, candidate)
+    fresh = freshness(candidate.created_at, aim.at, half_life_hours=float(aim.half_life_hours))
     parts = (
         ("relevance", relevance, GIVEN_RELEVANCE),
         ("importance", candidate.importance, GIVEN_IMPORTANCE),
@@ -258,7 +257,3 @@ def _told(aim: Aim, candidate: Candidate) -> Score:
         freshness=fresh,
         parts=parts,
     )
-
-
-def _freshness(aim: Aim, candidate: Candidate) -> float:
-    return freshness(candidate.created_at, aim.at, half_life_hours=float(aim.half_life_hours))

@@ -19,6 +19,16 @@ MOST_COMMON = 6
 MOST_BESIDE = 12
 """Rarer words that one of them is looked for beside."""
 
+LEAST_HITS, MOST_HITS = 48, 400
+"""Memories that the text index gives."""
+TOKENS_OF_A_HIT = 20
+"""One for so many tokens of the budget: more than can fit, as most memories are longer."""
+
+
+def hits_for(room: int) -> int:
+    """How many memories the text index is asked for where so many tokens are to be filled."""
+    return min(MOST_HITS, max(LEAST_HITS, room // TOKENS_OF_A_HIT))
+
 
 @value
 class View:

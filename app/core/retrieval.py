@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from app.core import question as questions
 from app.core.dates import Span
-from app.core.embeddings import nearness
+from app.core.embeddings import Embedding, nearness
 from app.core.evidence import WEIGHTS, Evidence, Weights, evidence_for, links
 from app.core.passages import Passage, Statistics, Traits, statistics_of, traits_of
 from app.core.values import value
@@ -66,7 +66,7 @@ def relevances(
     *,
     as_of: datetime,
     query_embedding: Sequence[float] | None = None,
-    embeddings: Sequence[Sequence[float] | None] | None = None,
+    embeddings: Sequence[Embedding] | None = None,
     explain: bool = False,
     weights: Weights = WEIGHTS,
 ) -> list[Relevance]:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from app.core.appraisal import SHORTLIST_LEAST, SHORTLIST_ROOM, Aim, shortlist
 from app.core.packing import select
-from app.core.recall import Prospects
+from app.core.recall import LEAST_HITS, MOST_HITS, Prospects
 from app.core.scoring import Part
 from app.core.values import value
 
@@ -62,6 +62,11 @@ class Hits:
     items: tuple[Hit, ...]
     tokens: int
     """Of all items."""
+
+
+def hits_for(sought: Sought) -> int:
+    """How many memories the text index is asked for: some more than are wanted."""
+    return min(MOST_HITS, LEAST_HITS + 2 * sought.limit)
 
 
 def search(aim: Aim, prospects: Prospects, *, limit: int, max_tokens: int | None) -> Hits:

@@ -8,12 +8,12 @@ from time import perf_counter_ns
 
 from anyio import to_thread
 
-from app.core.allocation import Decision, Request, decide, full_name
+from app.core.allocation import Decision, Request, decide, full_name, tokens_for
 from app.core.complexity import Verdict, default, detect, given
 from app.core.errors import Unavailable
 from app.core.memory import Candidate
 from app.core.profiles import AgentMatch, ResolvedPolicy
-from app.core.recall import View
+from app.core.recall import View, hits_for
 from app.core.retrieval import probe
 from app.core.signals import SignalTable
 from app.core.values import value
@@ -85,7 +85,8 @@ async def allocate(
     )
     if request.select == "stored":
         try:
-            decision = await _from_stored(store, tokens, texts, request, agent, now, work)
+            hits = hits_for(tokens_for(policy, verdict))
+            decision = await _from_stored(store, tokens, texts, request, agent, hits, now, work)
         except Unavailable as error:
             if policy.enforcement == "hard":
                 raise
@@ -122,6 +123,7 @@ async def _from_stored(
     texts: TextCache,
     request: Request,
     agent: AgentMatch | None,
+    hits: int,
     now: datetime,
     work: Callable[..., Decision],
 ) -> Decision:
@@ -137,9 +139,10 @@ async def _from_stored(
         texts,
         view,
         question,
+        hits=hits,
         encoding=tokens.encoding_for(request.model),
         count=tokens.count_many,
-        embeddings=request.query_embedding is not None,
+        embedding=request.query_embedding,
         then=lambda prospects: work(prospects=prospects),
     )
 

@@ -6,7 +6,7 @@ from app.core.appraisal import Aim
 from app.core.profiles import ResolvedPolicy
 from app.core.recall import Prospects, View
 from app.core.retrieval import probe
-from app.core.searching import Hits, Sought, search
+from app.core.searching import Hits, Sought, hits_for, search
 from app.gateways.tokens import TokenCounter
 from app.store.database import Store
 from app.store.prospects import gather
@@ -26,9 +26,10 @@ async def search_memories(
         texts,
         View(workspace=sought.workspace, project=sought.project, agent=agent),
         probe(sought.query, sought.at),
+        hits=hits_for(sought),
         encoding=tokens.encoding_for(sought.model),
         count=tokens.count_many,
-        embeddings=sought.query_embedding is not None,
+        embedding=sought.query_embedding,
         then=partial(_found, sought, policy),
     )
 

@@ -45,6 +45,7 @@ def _sqlite_engine(url: str) -> Engine:
         url,
         hide_parameters=True,  # they hold what users wrote
         pool_size=READERS + 1,
+        pool_reset_on_return=None,  # whoever takes one ends what it began
         max_overflow=0,
         connect_args={
             "check_same_thread": False,

@@ -27,9 +27,10 @@ async def gather(
     view: View,
     question: Probe,
     *,
+    hits: int,
     encoding: str,
     count: Count,
-    embeddings: bool = False,
+    embedding: Sequence[float] | None = None,
     then: Callable[[Prospects], R],
 ) -> R:
     """What `then` makes of the stored memories of a view that a question may need.
@@ -38,7 +39,13 @@ async def gather(
     text that is met in an encoding for the first time is counted, and its tokens are kept.
     """
     reading = partial(
-        _read, texts=texts, view=view, question=question, encoding=encoding, embeddings=embeddings
+        _read,
+        texts=texts,
+        view=view,
+        question=question,
+        hits=hits,
+        encoding=encoding,
+        embedding=embedding,
     )
 
     def work() -> tuple[R, Mapping[bytes, int]]:
@@ -70,10 +77,16 @@ def _count_new(prospects: Prospects, encoding: str, count: Count) -> Mapping[byt
 
 
 def _read(
-    tx: Tx, texts: TextCache, view: View, question: Probe, encoding: str, embeddings: bool
+    tx: Tx,
+    texts: TextCache,
+    view: View,
+    question: Probe,
+    hits: int,
+    encoding: str,
+    embedding: Sequence[float] | None,
 ) -> Prospects:
     ranges = [(micros(since), micros(until)) for since, until in question.spans]
-    recalled = recall(tx, view, question.words, ranges=ranges, embeddings=embeddings)
+    recalled = recall(tx, view, question.words, hits=hits, ranges=ranges, embedding=embedding)
     contents = {one.content for one in recalled.memories}
     kept = texts.get_many(view.workspace, contents)
     unknown = contents - kept.keys()

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
+from app.core.embeddings import FLOAT_BYTES, most_compared, nearest
 from app.core.passages import Statistics
 from app.core.recall import Found, View, gain, rarity, searches, spans
 from app.core.values import value
@@ -12,8 +13,6 @@ from app.store.textindex import NUMBERS, length_class, length_in, place_of
 
 SMALL = 700
 """Memories that are all looked at; of more, those that the text index finds."""
-HITS = 100
-"""Memories that the text index gives."""
 ENOUGH = 1_500
 """Memories holding rarer words above which a word counts only beside these."""
 MOST_POSTINGS = 5_000
@@ -25,7 +24,7 @@ REACH = 2
 NEWEST = 200
 """Memories added at most because of their time, of their agent, of a pin."""
 HIDDEN = 4
-"""Times `HITS` that are looked at where hits of other agents are hidden."""
+"""Times the hits that are looked at where hits of other agents are hidden."""
 
 _LONGEST = length_class(10**7)
 
@@ -103,23 +102,28 @@ def recall(
     view: View,
     words: Sequence[str],
     *,
+    hits: int,
     ranges: Iterable[tuple[int, int]] = (),
-    embeddings: bool = False,
+    embedding: Sequence[float] | None = None,
 ) -> Recalled:
     """The active memories of a view that may answer a question of these distinct words.
 
-    All of them where they are at most `SMALL`. `ranges`: stretches of time (since ≤ created_at <
-    until, microseconds) that the question names. `embeddings`: fetch them, too.
+    All of them where they are at most `SMALL`, else the best `hits` and what may answer beside
+    these. `ranges`: stretches of time (since ≤ created_at <
+    until, microseconds) that the question names. `embedding`: of the question; those of memories
+    are fetched, too, and so are the memories that are nearest to it.
     """
     known = words_in(tx, view, words)
-    query = _Query(tx, view, embeddings=embeddings)
+    query = _Query(tx, view, embeddings=embedding is not None)
     if _is_small(query, known.memories):
         everything = f"memories m WHERE {query.place()} AND {query.visible()}"
         return Recalled(statistics=known, memories=query.fetch(everything))
-    hits = _hits(query, known) if tx.is_sqlite else _vector_hits(query, known)
-    found = {one.id: one for one in hits}
-    others = [_neighbours(query.again(), hits[:NEIGHBOURED]), _pinned(query.again())]
+    best = (_hits if tx.is_sqlite else _vector_hits)(query, known, hits)
+    found = {one.id: one for one in best}
+    others = [_neighbours(query.again(), best[:NEIGHBOURED]), _pinned(query.again())]
     others += [_made_in(query.again(), since, until) for since, until in ranges]
+    if embedding is not None:
+        others.append(_nearest(query.again(), embedding, hits))
     if view.agent is not None:
         others.append(_own(query.again(), view.agent))
     for more in others:
@@ -160,7 +164,7 @@ def _is_small(query: _Query, memories: int) -> bool:
     return bool(query.tx.fetch(sql, counting.values)[0][0] <= SMALL)
 
 
-def _hits(query: _Query, known: Statistics) -> list[Found]:
+def _hits(query: _Query, known: Statistics, wanted: int) -> list[Found]:
     """The best memories by BM25, best first, from SQLite's index."""
     tx = query.tx
     scores: dict[int, float] = {}
@@ -170,9 +174,10 @@ def _hits(query: _Query, known: Statistics) -> list[Found]:
         surprise = rarity(known, word)
         for (number,) in tx.fetch(sql, (query.match(word, beside),)):
             scores[number] = scores.get(number, 0.0) + surprise * gains[number // NUMBERS]
-    most = HITS if query.view.agent is None else HITS * HIDDEN
+    most = wanted if query.view.agent is None else wanted * HIDDEN
+    ranked = sorted(scores, key=scores.__getitem__, reverse=True)[:most]
     found: list[Found] = []
-    for numbers in in_chunks(sorted(scores, key=scores.__getitem__, reverse=True)[:most], HITS):
+    for numbers in in_chunks(ranked, wanted):
         looking = query.again()
         rows = tx.fetch(
             f"SELECT n.number, {looking.columns} FROM memory_numbers n CROSS JOIN memories m"
@@ -182,37 +187,37 @@ def _hits(query: _Query, known: Statistics) -> list[Found]:
         )
         rows.sort(key=lambda row: (-scores[row[0]], row[0]))
         found += [Found._make(row[1:]) for row in rows]
-        if len(found) >= HITS:
+        if len(found) >= wanted:
             break
-    return found[:HITS]
+    return found[:wanted]
 
 
-def _vector_hits(query: _Query, known: Statistics) -> list[Found]:
+def _vector_hits(query: _Query, known: Statistics, wanted: int) -> list[Found]:
     """The same from PostgreSQL's index, which does the sums.
 
     They are done before memories are looked up: without statistics of its own PostgreSQL might
     begin at the other end, and match every memory of a place by itself.
     """
-    wanted = searches(known, ENOUGH)
-    if not wanted:
+    looked_for = searches(known, ENOUGH)
+    if not looked_for:
         return []
     marks = query.marks
     gains = f"({marks(_gains(_average(known)))}::float8[])[v.length + 1]"
     sums = []
-    for word, _ in wanted:
+    for word, _ in looked_for:
         held = f"v.terms @@ {marks(query.match(word))}::tsquery"
         surprise = f"{marks(rarity(known, word))}::float8"
         sums.append(f"CASE WHEN {held} THEN {surprise} * {gains} ELSE 0 END")
-    match = " | ".join(f"({query.match(word, beside)})" for word, beside in wanted)
-    most = HITS if query.view.agent is None else HITS * HIDDEN
+    match = " | ".join(f"({query.match(word, beside)})" for word, beside in looked_for)
+    most = wanted if query.view.agent is None else wanted * HIDDEN
     best = (
         f"(SELECT v.id, {' + '.join(sums)} AS score FROM memory_vectors v"
         f" WHERE v.workspace = {marks(query.view.workspace)} AND v.terms @@ {marks(match)}::tsquery"
-        f" ORDER BY score DESC, v.id LIMIT {most}) best"
+        f" ORDER BY score DESC, v.id LIMIT {marks(most)}) best"
     )
     return query.fetch(
         f"{best} JOIN memories m ON m.id = best.id WHERE {query.place()} AND {query.visible()}"
-        f" ORDER BY best.score DESC, m.id LIMIT {HITS}"
+        f" ORDER BY best.score DESC, m.id LIMIT {marks(wanted)}"
     )
 
 
@@ -246,6 +251,26 @@ def _neighbours(query: _Query, hits: Iterable[Found]) -> list[Found]:
         " AND m.project = near.project AND m.session = near.session"
         f" AND m.position BETWEEN near.low AND near.high AND {query.visible()}"
     )
+
+
+def _nearest(query: _Query, embedding: Sequence[float], wanted: int) -> list[Found]:
+    """The memories whose embeddings are nearest, of the newest that have one so long."""
+    width = query.marks(FLOAT_BYTES * len(embedding))
+    rows = query.tx.fetch(
+        f"SELECT m.id, m.embedding FROM memories m WHERE length(m.embedding) = {width}"
+        f" AND {query.place()} AND {query.visible()}"
+        f" ORDER BY m.created_at DESC, m.id LIMIT {query.marks(most_compared())}",
+        query.values,
+    )
+    best = nearest(embedding, [bytes(row[1]) for row in rows])[:wanted]
+    found: list[Found] = []
+    for ids in in_chunks([rows[at][0] for at in best]):
+        looking = query.again()
+        found += looking.fetch(
+            f"memories m WHERE m.workspace = {looking.marks(query.view.workspace)}"
+            f" AND m.id IN ({looking.marks(*ids)})"
+        )
+    return found
 
 
 def _made_in(query: _Query, since: int, until: int) -> list[Found]:

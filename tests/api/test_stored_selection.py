@@ -115,7 +115,7 @@ async def test_the_index_finds_the_needle_its_neighbours_and_the_pinned_in_a_lar
     await keep(service.client, *many)
 
     view = View(workspace="w")
-    found = service.house.store.read_now(lambda tx: recall(tx, view, ["zeppelin"]))
+    found = service.house.store.read_now(lambda tx: recall(tx, view, ["zeppelin"], hits=50))
 
     assert {one.id for one in found.memories} == {
         *("m0498", "m0499", "m0500", "m0501", "m0502"),
@@ -212,3 +212,25 @@ async def test_bad_input_is_refused(
 async def test_any_query_is_answered(client: httpx.AsyncClient, query: str) -> None:
     await keep(client, *({"text": f"memory {n}"} for n in range(SMALL + 10)))
     assert isinstance(await search(client, query=query), list)
+
+
+async def test_an_embedding_finds_what_has_no_word_of_the_question(service: Running) -> None:
+    many = [
+        {
+            "id": f"m{number:04}",
+            "workspace": "w",
+            "text": f"turn {number} about the usual weather",
+            "embedding": [1.0, 0.001 * number, 0.0],
+        }
+        for number in range(SMALL + 100)
+    ]
+    many[77] |= {"text": "the old lighthouse keeper", "embedding": [0.0, 0.1, 1.0]}
+    many[78] |= {"text": "one of another model", "embedding": [0.0, 1.0]}
+    await keep(service.client, *many)
+    question = {"workspace": "w", "query": "zeppelin"}
+
+    assert all(one["id"] != "m0077" for one in await search(service.client, **question))
+    best = await search(service.client, **question, query_embedding=[0.0, 0.0, 1.0])
+    assert best[0]["id"] == "m0077"
+    elsewhere = {**question, "workspace": "v", "query_embedding": [0.0, 0.0, 1.0]}
+    assert await search(service.client, **elsewhere) == []

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.passages import Statistics
-from app.core.recall import gain, rarity, searches, spans
+from app.core.recall import LEAST_HITS, MOST_HITS, gain, hits_for, rarity, searches, spans
 
 counts = st.dictionaries(st.text("abc", min_size=1, max_size=3), st.integers(1, 5_000), max_size=50)
 hits = st.lists(
@@ -14,6 +14,11 @@ hits = st.lists(
 
 def known(containing: dict[str, int]) -> Statistics:
     return Statistics(memories=10_000, length=100_000, containing=containing)
+
+
+@given(room=st.integers(0, 10**9), more=st.integers(0, 10**9))
+def test_a_larger_budget_looks_at_no_fewer_and_at_enough_to_fill_it(room: int, more: int) -> None:
+    assert LEAST_HITS <= hits_for(room) <= hits_for(room + more) <= MOST_HITS
 
 
 @given(containing=counts)
