@@ -6,13 +6,13 @@ until a thread of its own has found it again.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from threading import Event, Thread
 from typing import Any, cast
 
 import structlog
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -22,6 +22,11 @@ log = structlog.get_logger("membudget")
 
 TEXTS = Counter("membudget_hot_texts", "Texts asked of Redis.", ["found"])
 FAILURES = Counter("membudget_hot_failures", "Times that Redis went away.")
+WAITS = Histogram(
+    "membudget_hot_seconds",
+    "Seconds that a request waited for Redis, once to read and once to keep.",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1),
+)
 
 PATIENCE_SECONDS = 0.015
 """For a connection, and again for an answer: together well below the 50 ms that a request may lose
@@ -68,6 +73,22 @@ class HotStore:
     def get_many(self, workspace: str, contents: Iterable[bytes]) -> dict[bytes, tuple[str, str]]:
         """Text and words of those digests that Redis has."""
         wanted = sorted(contents)
+        if not self._is_there or not wanted:
+            return {}
+        with WAITS.time():
+            found = self._get(workspace, wanted)
+        TEXTS.labels("yes").inc(len(found))
+        TEXTS.labels("no").inc(len(wanted) - len(found))
+        return found
+
+    def put_many(self, workspace: str, texts: Mapping[bytes, tuple[str, str]]) -> None:
+        """Keep texts and words by their digests for an hour."""
+        short = [(c, *text) for c, text in texts.items() if len(text[0]) <= LONGEST]
+        if self._is_there and short:
+            with WAITS.time():
+                self._put(workspace, short)
+
+    def _get(self, workspace: str, wanted: Sequence[bytes]) -> dict[bytes, tuple[str, str]]:
         found: dict[bytes, tuple[str, str]] = {}
         give_up = time.monotonic() + PATIENCE_SECONDS
         for first in range(0, len(wanted), AT_ONCE):
@@ -83,13 +104,9 @@ class HotStore:
                 text = None if answer is None else unpack(key, answer)
                 if text is not None:
                     found[content] = text
-        TEXTS.labels("yes").inc(len(found))
-        TEXTS.labels("no").inc(len(wanted) - len(found))
         return found
 
-    def put_many(self, workspace: str, texts: Mapping[bytes, tuple[str, str]]) -> None:
-        """Keep texts and words by their digests for an hour."""
-        short = [(c, *text) for c, text in texts.items() if len(text[0]) <= LONGEST]
+    def _put(self, workspace: str, short: Sequence[tuple[bytes, str, str]]) -> None:
         give_up = time.monotonic() + PATIENCE_SECONDS
         for first in range(0, len(short), AT_ONCE):
             if not self._is_there or (first and time.monotonic() > give_up):
