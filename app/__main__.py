@@ -1,17 +1,29 @@
 """The service's own commands: serve, migrate, carry data in and out, audit."""
 
 import asyncio
+import json
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from app import __version__, clock
-from app.commands import auditing, backing, carrying, migrating, serving
+from app.commands import (
+    auditing,
+    backing,
+    carrying,
+    jobs,
+    migrating,
+    reporting,
+    serving,
+    simulating,
+)
 from app.commands.carrying import Format, Wanted, What
 from app.commands.health import check_health
 from app.commands.service import reach
+from app.commands.sink import sink
 from app.commands.trouble import FAILED, MISUSED, Trouble, plainly, read_settings
 from app.logs import QUIET, set_up
 from app.settings import Settings
@@ -127,7 +139,8 @@ def import_(
         typer.Argument(
             metavar="FILE",
             help="Usage logs and memories (JSON Lines), a .claude/memory tree (.tar.gz), "
-            "budget-profiles.json, memory-budget.yaml; - for stdin.",
+            "budget-profiles.json, memory-budget.yaml, Claude Code transcripts and LiteLLM spend "
+            "logs (JSON, CSV) or a folder of them; - for stdin.",
         ),
     ],
     workspace: Workspace = "default",
@@ -147,13 +160,16 @@ def import_(
     url: Url = None,
     database_url: Database = None,
 ) -> None:
-    """Import usage logs, memories and policy files.
+    """Import usage logs, memories, policy files, transcripts and spend logs.
 
     What a file is, is seen from its name and content. A line or file that was imported before is
-    not added again. While a service runs on a SQLite file, the import goes through it. The exit
+    not added again. Of transcripts and spend logs the figures of each call are taken, no text.
+    While a service runs on a SQLite file, the import goes through it. The exit
     code is 1 if a line was refused; the others are booked all the same.
 
     Example: membudget-server import budget-profiles.json budget-usage.jsonl
+
+    Example: membudget-server import ~/.claude/projects
     """
     settings = _for_command(database_url)
     wanted = Wanted(
@@ -213,6 +229,52 @@ def export(
 
 
 @cli.command()
+def report(
+    html: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write it as one page that needs nothing.")
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print it as Markdown.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    days: Annotated[
+        float | None,
+        typer.Option(min=0.001, max=36_500, help="Of the last days; of everything unless given."),
+    ] = None,
+    workspace: Annotated[str, typer.Option(help="Whose agents.")] = "default",
+    url: Url = None,
+    database_url: Database = None,
+) -> None:
+    """Say what agents need: tokens, the profile that would fit, what it saves.
+
+    For every agent: runs, tokens needed (median, 95th percentile, largest), the smallest profile
+    whose budget covers 95 of 100 runs, what it would have saved, and how often it would have been
+    short. A table unless an option says otherwise.
+
+    Example: membudget-server report --html out.html
+    """
+    if sum((html is not None, markdown, as_json)) > 1:
+        raise Trouble("Choose one of --html, --markdown and --json.", code=MISUSED)
+    settings = _for_command(database_url)
+    form: reporting.Form = "markdown" if markdown else "json" if as_json else "table"
+    form = form if html is None else "html"
+
+    async def work() -> bytes:
+        async with reach(settings, url=url, warn=warn) as client:
+            return await reporting.fetch(client, form, workspace=workspace, days=days)
+
+    with plainly():
+        content = asyncio.run(work())
+        if html is not None:
+            with sink(html) as file:
+                file.write(content)
+    if html is not None:
+        warn(f"{html}: open it in a browser")
+    elif form == "table":
+        reporting.show(content, Console())
+    else:
+        say(content.decode())
+
+
+@cli.command()
 def audit(
     workspace: Annotated[
         str | None, typer.Option(help="Only this one; all of them unless given.")
@@ -235,6 +297,59 @@ def audit(
         out.print(auditing.differences(found))
         raise typer.Exit(FAILED)
     say("The books are right.")
+
+
+@cli.command()
+def simulate(
+    days: Annotated[int, typer.Option(min=1, max=3650, help="The last days.")] = 30,
+    profile: Annotated[
+        str | None, typer.Option(help="Every run of an agent under this profile.")
+    ] = None,
+    multiplier: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TIER=NUMBER", help="Other multipliers; once for each tier."),
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(help="A policy file laid over what holds: agents are resolved in it."),
+    ] = None,
+    agent: Annotated[str | None, typer.Option(help="Only runs of this agent.")] = None,
+    hard: Annotated[
+        bool, typer.Option("--hard", help="Nothing beyond a budget is loaded.")
+    ] = False,
+    workspace: Workspace = "default",
+    json_: Annotated[bool, typer.Option("--json", help="Print the whole answer.")] = False,
+    url: Url = None,
+    database_url: Database = None,
+) -> None:
+    """Replay the recorded runs under another policy; nothing is changed.
+
+    Without a profile, multipliers or a policy file: under the policy of the time, which
+    reproduces the record. While a service runs on a SQLite file, it answers.
+
+    Example: membudget-server simulate --days 30 --profile specialist-broad --agent dbt-expert
+    """
+    settings = _for_command(database_url)
+    body = {
+        "days": days,
+        "profile": profile,
+        "multipliers": simulating.read_multipliers(multiplier or ()),
+        "policy": simulating.read_policy_file(policy),
+        "agent": agent,
+        "workspace": workspace,
+        "enforcement": "hard" if hard else "soft",
+    }
+
+    async def work() -> simulating.Result:
+        async with reach(settings, url=url, warn=warn) as client:
+            return await simulating.simulate(client, body, Console(stderr=True))
+
+    with plainly():
+        result = asyncio.run(work())
+    if json_:
+        say(json.dumps(result, indent=2, ensure_ascii=False))
+        return
+    simulating.show(result, Console())
 
 
 backup = typer.Typer(
@@ -307,6 +422,60 @@ def restore_backup(
                 say(f"{id} can be restored: {rows}")
             else:
                 say(f"restored {rows}; what was there before is {done['safety_backup']}")
+
+    with plainly():
+        asyncio.run(work())
+
+
+job = typer.Typer(help="Run jobs, and see how they stand.\n\nExample: membudget-server job status")
+cli.add_typer(job, name="job", no_args_is_help=True)
+
+
+@job.command("run")
+def run_job(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="JOB", help="daily, weekly, monthly (each with its report), retention, backup."
+        ),
+    ],
+    url: Url = None,
+    database_url: Database = None,
+) -> None:
+    """Run a job now, and say how it ended.
+
+    It takes no scheduled run's place. While a service runs on a SQLite file, the service runs it.
+    The exit code is 1 if it failed, or is being run already.
+
+    Example: membudget-server job run weekly
+    """
+    settings = _for_command(database_url)
+
+    async def work() -> bool:
+        async with reach(settings, url=url, warn=warn) as client:
+            ended = await jobs.run(client, name)
+            say(jobs.told(ended))
+            return bool(ended["status"] == "done")
+
+    with plainly():
+        if not asyncio.run(work()):
+            raise typer.Exit(FAILED)
+
+
+@job.command("status")
+def show_jobs(url: Url = None, database_url: Database = None) -> None:
+    """Show when each job runs, and how its last run ended.
+
+    Times of day are of MEMBUDGET_TIMEZONE; with MEMBUDGET_SCHEDULER=off no job runs by itself.
+
+    Example: membudget-server job status
+    """
+    settings = _for_command(database_url)
+
+    async def work() -> None:
+        async with reach(settings, url=url, warn=warn) as client:
+            for line in await jobs.status(client):
+                say(line)
 
     with plainly():
         asyncio.run(work())

@@ -21,10 +21,15 @@ from app.api.routes import (
     backups,
     complexity,
     config,
+    jobs,
     lifecycle,
     memories,
+    needs,
     policies,
+    recommendations,
+    reports,
     search,
+    simulate,
     system,
     usage,
     workspaces,
@@ -34,9 +39,13 @@ from app.api.schemas.memories import describe_memories
 from app.api.schemas.usage import describe_usage
 from app.flows.backup import Backups
 from app.flows.follow_policies import follow
+from app.flows.run_jobs import Jobs
 from app.gateways.backups import BackupFolder
 from app.gateways.tokens import TokenCounter
-from app.jobs.backups import back_up, keep_backing_up
+from app.jobs.backups import back_up, backup, keep_backing_up, standing
+from app.jobs.reporting import reporting
+from app.jobs.retention import retention
+from app.jobs.runner import keep_time
 from app.presets.loader import shipped
 from app.settings import Settings
 from app.store.database import SYSTEM, Store
@@ -55,25 +64,13 @@ HOT = (("POST", "/allocate"), ("POST", "/usage"))
 """What agents call on every run: answered without the router."""
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The service as an ASGI application; it opens the database when it starts."""
-    store = Store(
-        settings.database_url,
-        queue_limit=settings.write_queue_limit,
-        pooled=settings.database_admin_url is not None,
-    )
-    house = House(
-        store=store,
-        shelf=PolicyShelf(shipped()),
-        directory=Directory(),
-        cache=GroupCache(),
-        texts=TextCache(hot_store(settings)),
-        tokens=TokenCounter(),
-        zone=ZoneInfo(settings.timezone),
-        ttl_seconds=settings.allocation_ttl_seconds,
-        backups=Backups(store, BackupFolder(backup_folder(settings)), keep=settings.backup_keep),
-    )
+def create_app(settings: Settings, *, keeps_time: bool = True) -> FastAPI:
+    """The service as an ASGI application; it opens the database when it starts.
 
+    `keeps_time`: it runs jobs when they are due, if the settings say so.
+    """
+    house = furnish(settings)
+    store = house.store
     new_backup_id = partial(house.new_id, "bak", SYSTEM)
 
     @asynccontextmanager
@@ -90,6 +87,8 @@ def create_app(settings: Settings) -> FastAPI:
                         house.backups, interval, now=clock.now, new_id=new_backup_id
                     )
                     tasks.append(asyncio.create_task(backing_up))
+                if keeps_time and house.jobs.is_on:
+                    tasks.append(asyncio.create_task(_keep_time(house)))
                 log.info("started", version=__version__, database=store.engine.dialect.name)
                 yield
                 for task in tasks:
@@ -127,6 +126,11 @@ def create_app(settings: Settings) -> FastAPI:
         config,
         system,
         backups,
+        jobs,
+        simulate,
+        recommendations,
+        needs,  # before reports: `/reports/{id}` would take its name
+        reports,
         lifecycle,
         search,
         memories,  # last: `/memories/{id}` would take the names that others have below it
@@ -144,6 +148,57 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.build_middleware_stack = lambda: edge(inner())  # type: ignore[method-assign]  # outermost
     return app
+
+
+def furnish(settings: Settings) -> House:
+    """What the service is made of, nothing of it open yet."""
+    store = Store(
+        settings.database_url,
+        queue_limit=settings.write_queue_limit,
+        pooled=settings.database_admin_url is not None,
+    )
+    shelf, tokens = PolicyShelf(shipped()), TokenCounter()
+    backups = Backups(store, BackupFolder(backup_folder(settings)), keep=settings.backup_keep)
+    zone = ZoneInfo(settings.timezone)
+    cache = GroupCache()
+    handlers = {
+        **reporting(store, shelf, cache, zone, new_id=clock.new_id),
+        "retention": retention(
+            store,
+            shelf,
+            tokens,
+            new_id=clock.new_id,
+            usage_days=settings.usage_retention_days,
+        ),
+        "backup": backup(backups, partial(clock.new_id, "bak", SYSTEM)),
+    }
+    return House(
+        store=store,
+        shelf=shelf,
+        directory=Directory(),
+        cache=cache,
+        texts=TextCache(hot_store(settings)),
+        tokens=tokens,
+        zone=zone,
+        ttl_seconds=settings.allocation_ttl_seconds,
+        backups=backups,
+        jobs=Jobs(
+            store,
+            handlers,
+            zone,
+            is_on=settings.scheduler == "on",
+            new_owner=partial(clock.new_id, "own", SYSTEM),
+            others={"backup": standing(backups, settings.backup_interval)},
+        ),
+    )
+
+
+async def _keep_time(house: House) -> None:
+    """Run jobs when they are due; readiness tells if that has ended."""
+    try:
+        await keep_time(house.jobs, now=house.now_micros)
+    finally:
+        house.jobs.trouble = "The scheduler has stopped: no job runs by itself; restart."
 
 
 async def _keep_following(house: House, settings: Settings) -> None:

@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.core.keeping import LEAST_USAGE_DAYS
+
 REDIS_URL = re.compile(r"rediss?://([^@/\s]*@)?[\w.\-]+(:\d{1,5})?(/\d{1,4})?")
 
 
@@ -39,7 +41,11 @@ class Settings(BaseSettings):
     """The key that requests carry as `Authorization: Bearer …`; it may do everything."""
 
     timezone: str = "UTC"
-    """IANA zone of local days in analytics."""
+    """IANA zone of local days in analytics and of the times of jobs."""
+
+    scheduler: Literal["on", "off"] = "on"
+    """`on` runs jobs when they are due, each once however many replicas there are; `off` leaves
+    them to other replicas, and to whoever asks for one."""
 
     policy_files: Annotated[tuple[Path, ...], NoDecode] = ()
     """Files to apply at start and whenever they change, separated by commas."""
@@ -73,6 +79,11 @@ class Settings(BaseSettings):
 
     backup_keep: int = Field(default=14, ge=1)
     """How many backups to keep; older ones are deleted when one is made."""
+
+    usage_retention_days: int | None = Field(default=None, ge=LEAST_USAGE_DAYS)
+    """How many days usage events are kept; for ever if left out. Whole UTC days of older ones are
+    deleted by the job `retention`; what they came to stays in analytics, and nothing more can be
+    booked there."""
 
     shutdown_seconds: int = Field(default=15, ge=1)
     """How long a stop waits for requests that are being answered."""

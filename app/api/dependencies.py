@@ -11,6 +11,7 @@ from app import clock
 from app.core.errors import DomainError
 from app.core.windows import micros
 from app.flows.backup import Backups
+from app.flows.run_jobs import Jobs
 from app.gateways.tokens import TokenCounter
 from app.store.database import Store
 from app.store.directory import Directory
@@ -32,6 +33,7 @@ class House:
     zone: ZoneInfo
     ttl_seconds: int
     backups: Backups
+    jobs: Jobs
     now: clock.Now = clock.now
     new_id: clock.NewId = clock.new_id
 

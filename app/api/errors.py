@@ -34,6 +34,7 @@ TITLES = {
     401: "Unauthorized",
     404: "Not found",
     405: "Method not allowed",
+    406: "Not acceptable",
     409: "Conflict",
     413: "Body too large",
     415: "Unsupported media type",
@@ -46,6 +47,7 @@ TITLES = {
 CODES = {
     404: "not_found",
     405: "method_not_allowed",
+    406: "not_acceptable",
     413: "body_too_large",
     415: "unsupported_media_type",
 }

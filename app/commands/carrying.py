@@ -1,24 +1,23 @@
 """Carry usage logs, policy files and memories into the service, and its books out of it."""
 
 import json
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import httpx
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from app.api.schemas.usage_lines import read_line
-from app.commands import memories
+from app.commands import calls, memories
 from app.commands.parts import Part, Source, open_source, parts
+from app.commands.progress import progress
 from app.commands.service import ask, refuse
+from app.commands.sink import sink
 from app.commands.trouble import MISUSED, Trouble
 from app.core.errors import DomainError
 from app.core.windows import micros
@@ -74,39 +73,80 @@ class Wanted:
 async def import_all(
     reach: Reach, names: Sequence[str], wanted: Wanted, *, out: Console, screen: Console
 ) -> bool:
-    """Import files in their order and report on each; whether nothing was refused."""
+    """Import files in their order and report on each; whether nothing was refused.
+
+    Logs of calls come last and together: policy, and links between them, are known by then.
+    """
+    logs: list[calls.File] = []
+    called = calls.Tally()
+    complete = True
     async with AsyncExitStack() as stack:
-        client: httpx.AsyncClient | None = None
-        complete = True
+        opened: list[httpx.AsyncClient] = []
+
+        async def client() -> httpx.AsyncClient:
+            if not opened:
+                opened.append(await stack.enter_async_context(reach()))
+            return opened[0]
+
         for name in names:
+            if calls.is_folder(name):
+                logs += calls.find(name, called)
+                continue
             with open_source(name) as source:
-                if source.kind == "usage" and wanted.replace:
+                if wanted.replace and source.kind not in ("policy", "memories"):
                     raise Trouble(
                         f"{name}: --replace is for policy files and memories.", code=MISUSED
                     )
-                if source.kind == "memories":
-                    if not wanted.dry_run and client is None:
-                        client = await stack.enter_async_context(reach())
-                    kept = await import_memories(client, source, wanted, screen)
-                    for line in memories.describe(kept, source.name, dry_run=wanted.dry_run):
-                        out.print(line, markup=False, highlight=False, soft_wrap=True)
-                    complete = complete and not kept.refused
-                    continue
-                if source.kind == "usage" and wanted.dry_run:
-                    tally = check_log(source, wanted, screen)
+                if source.kind not in calls.KINDS:
+                    complete = await _import_one(client, source, wanted, out, screen) and complete
+                elif name == "-":
+                    booking = await _booking(client, wanted, called)
+                    await calls.import_stream(booking, source, called, now=wanted.now)
                 else:
-                    if client is None:
-                        client = await stack.enter_async_context(reach())
-                    if source.kind == "policy":
-                        report = await import_policy(client, source, wanted)
-                        out.print(source.name, markup=False, highlight=False, soft_wrap=True)
-                        out.print(policy_table(report))
-                        continue
-                    tally = await import_log(client, source, wanted, screen)
-                for line in describe(tally, source.name, dry_run=wanted.dry_run):
-                    out.print(line, markup=False, highlight=False, soft_wrap=True)
-                complete = complete and not tally.refused
-        return complete
+                    logs.append(calls.measured(name))
+        if logs:
+            booking = await _booking(client, wanted, called)
+            await calls.import_files(booking, logs, called, now=wanted.now, screen=screen)
+        if logs or called.files or called.refused:
+            for line in calls.describe(called, dry_run=wanted.dry_run):
+                _say(out, line)
+    return complete and not called.refused
+
+
+Client = Callable[[], Awaitable[httpx.AsyncClient]]
+"""Reaches the service when something needs it."""
+
+
+async def _booking(client: Client, wanted: Wanted, tally: calls.Tally) -> calls.Booking:
+    return calls.Booking(None if wanted.dry_run else await client(), wanted.workspace, tally)
+
+
+async def _import_one(
+    client: Client, source: Source, wanted: Wanted, out: Console, screen: Console
+) -> bool:
+    """Import a file that is not a log of calls; whether nothing was refused."""
+    if source.kind == "policy":
+        report = await import_policy(await client(), source, wanted)
+        _say(out, source.name)
+        out.print(policy_table(report))
+        return True
+    if source.kind == "memories":
+        asked = None if wanted.dry_run else await client()
+        kept = await import_memories(asked, source, wanted, screen)
+        for line in memories.describe(kept, source.name, dry_run=wanted.dry_run):
+            _say(out, line)
+        return not kept.refused
+    if wanted.dry_run:
+        tally = check_log(source, wanted, screen)
+    else:
+        tally = await import_log(await client(), source, wanted, screen)
+    for line in describe(tally, source.name, dry_run=wanted.dry_run):
+        _say(out, line)
+    return not tally.refused
+
+
+def _say(out: Console, line: str) -> None:
+    out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 async def import_log(
@@ -114,7 +154,7 @@ async def import_log(
 ) -> Tally:
     """Book a usage log part by part; a part that was cut off may be sent again."""
     tally = Tally()
-    with _progress(source, screen) as step:
+    with progress(source.name, source.size, screen) as step:
         for part in parts(source):
             response = await ask(
                 client,
@@ -125,7 +165,7 @@ async def import_log(
                 content=part.data,
             )
             tally.add(part, response.json())
-            step(part)
+            step(part.taken)
     return tally
 
 
@@ -133,14 +173,14 @@ async def import_memories(
     client: httpx.AsyncClient | None, source: Source, wanted: Wanted, screen: Console
 ) -> memories.MemoryTally:
     """Keep a file's memories, or with `dry_run`, which needs no client, only read it."""
-    with _progress(source, screen) as step:
+    with progress(source.name, source.size, screen) as step:
         if wanted.dry_run or client is None:
             return memories.check(
                 source,
                 workspace=wanted.workspace,
                 project=wanted.project,
                 now=micros(wanted.now),
-                step=step,
+                step=lambda part: step(part.taken),
             )
         return await memories.send(
             client,
@@ -148,14 +188,14 @@ async def import_memories(
             workspace=wanted.workspace,
             project=wanted.project,
             replace=wanted.replace,
-            step=step,
+            step=lambda part: step(part.taken),
         )
 
 
 def check_log(source: Source, wanted: Wanted, screen: Console) -> Tally:
     """Read a usage log as an import would, and book nothing."""
     tally = Tally()
-    with _progress(source, screen) as step:
+    with progress(source.name, source.size, screen) as step:
         for part in parts(source):
             for number, line in enumerate(part.data.split(b"\n"), part.first_line):
                 if not line.strip():
@@ -167,7 +207,7 @@ def check_log(source: Source, wanted: Wanted, screen: Console) -> Tally:
                     tally.refused += 1
                     if len(tally.named) < NAMED_LINES:
                         tally.named.append((number, error.detail))
-            step(part)
+            step(part.taken)
     return tally
 
 
@@ -208,7 +248,7 @@ async def export(
         raise Trouble(f"{what} is written as {' or '.join(FORMATS[what])}.", code=MISUSED)
     params = {"format": chosen} | ({} if workspace is None else {"workspace": workspace})
     params |= {} if project is None else {"project": project}
-    with _sink(output) as file:
+    with sink(output) as file:
         async with client.stream("GET", f"/{what}/export", params=params) as response:
             if response.status_code >= 400:
                 await response.aread()
@@ -243,35 +283,6 @@ def policy_table(report: Mapping[str, Any]) -> Table:
 
 def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-@contextmanager
-def _sink(output: str) -> Iterator[BinaryIO]:
-    if output == "-":
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    path = Path(output)
-    growing = path.with_name(f".{path.name}.part")
-    try:
-        with growing.open("wb") as file:
-            yield file
-        growing.replace(path)
-    finally:
-        growing.unlink(missing_ok=True)
-
-
-@contextmanager
-def _progress(source: Source, screen: Console) -> Iterator[Any]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=screen, transient=True) as progress:
-        task = progress.add_task(source.name, total=source.size)
-        yield lambda part: progress.update(task, completed=part.taken)
 
 
 def _as_named(_: str, agent: str) -> tuple[str, str | None]:

@@ -9,17 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from app.commands.logs import csv_rows, json_array
 from app.commands.trouble import Trouble
+from app.core.spendlogs import is_row
+from app.core.transcripts import is_line
 from app.flows.import_usage import MAX_LINE
 from app.gateways.archives import BLOCK, GZIP
 
-Kind = Literal["usage", "policy", "memories"]
+Kind = Literal["usage", "policy", "memories", "transcript", "spend"]
+"""The last two are logs of other programs: Claude Code's transcripts, LiteLLM's spend logs."""
 
 HEAD = 1 << 20
 PART = 4 << 20
 TRIED_LINES = 50
 COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"PK\x03\x04")
 """How files of gzip, bzip2, xz, zstd and zip begin."""
+
+BEGINNING = 4096
+TRANSCRIPT_KEYS = (b'"parentUuid":', b'"sessionId":')
+"""What a line begins with that is too long to be looked at whole."""
 
 MEMORY_KEYS = ("text", "memory", "results")
 
@@ -59,17 +67,41 @@ class Source:
 
     @property
     def kind(self) -> Kind:
-        """Whether it is a usage log, a policy file, or memories."""
+        """What it holds, by its content, else by its name."""
+        known = BY_SUFFIX.get(Path(self.name).suffix.lower())
+        if known == "policy" and not self._is_tree:
+            return known
+        return self.seen or known or "policy"
+
+    @property
+    def seen(self) -> Kind | None:
+        """What its beginning says that it holds; None if that says nothing."""
         if self._is_tree:
             return "memories"
-        known = BY_SUFFIX.get(Path(self.name).suffix.lower())
-        if known == "policy":
-            return known
+        if self._is_spend_log():
+            return "spend"
         lines = self._head.split(b"\n")[:TRIED_LINES]
-        for found in map(_parsed, (*lines, self._head)):
-            if (kind := _kind_of(found)) is not None:
-                return kind
-        return known or "policy"
+        for found in map(_kind_of, map(_parsed, (*lines, self._head))):
+            if found is not None:
+                return found
+        begins = self._head[:BEGINNING]
+        return "transcript" if any(name in begins for name in TRANSCRIPT_KEYS) else None
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it is one JSON value, of many lines perhaps, and no JSON Lines."""
+        head = self._head.lstrip(b"\xef\xbb\xbf \t\r\n")
+        return head.startswith(b"[") or (head.startswith(b"{") and not self.has_lines)
+
+    @property
+    def is_csv(self) -> bool:
+        """Whether its first line is no JSON but names of columns."""
+        return not self.is_array and _parsed(self._head.split(b"\n", 1)[0]) is None
+
+    def _is_spend_log(self) -> bool:
+        read = json_array if self.is_array else csv_rows if self.is_csv else None
+        first = None if read is None else next(read([self._head, b"\n"]), None)
+        return first is not None and isinstance(first.value, dict) and is_row(first.value)
 
     @property
     def has_lines(self) -> bool:
@@ -140,6 +172,10 @@ def _kind_of(found: Any) -> Kind | None:
         return "memories"
     if not isinstance(found, dict):
         return None
+    if is_line(found):
+        return "transcript"
+    if is_row(found):
+        return "spend"
     if "tokens_loaded" not in found and any(name in found for name in MEMORY_KEYS):
         return "memories"
     return "usage" if "agent" in found else None

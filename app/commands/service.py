@@ -72,7 +72,7 @@ def serves(held: DatabaseInUse) -> bool:
 async def _own(settings: Settings, warn: Say) -> AsyncIterator[httpx.AsyncHTTPTransport]:
     """The service in this process, on a socket that only this user can open."""
     wait_for_database(settings, warn=warn)
-    app = create_app(settings.model_copy(update=COMMANDS_OWN))
+    app = create_app(settings.model_copy(update=COMMANDS_OWN), keeps_time=False)
     started = asyncio.Event()
     with TemporaryDirectory(prefix="membudget-") as folder:
         path = f"{folder}/socket"

@@ -2,6 +2,7 @@
 
 DomainError
 ├── InvalidRequest        invalid_request       a value is out of range or contradicts another
+│   ├── TooOld            too_old              usage of days whose events are kept no longer
 │   ├── InvalidPolicy     invalid_policy       a profile, workspace or file breaks a rule
 │   ├── InvalidPattern    invalid_pattern      a signal's pattern is no bounded RE2 pattern
 │   ├── NotAvailable      not_available        a field that this version does not have yet
@@ -12,6 +13,7 @@ DomainError
 ├── Conflict              conflict              the object is in another state than asked for
 │   ├── IdMismatch        id_mismatch           a known id came with another body
 │   ├── IdempotencyMismatch  idempotency_mismatch  a key with another body
+│   ├── JobRunning        job_running           a job asked for is being run already
 │   ├── AlreadyFinished   already_finished      the run is booked already, with another body
 │   └── BudgetExceeded    budget_exceeded       hard enforcement refused tokens over the budget
 └── Unavailable           unavailable           what must be recorded cannot be recorded now
@@ -44,6 +46,10 @@ class DomainError(Exception):
 
 class InvalidRequest(DomainError):
     code = "invalid_request"
+
+
+class TooOld(InvalidRequest):
+    code = "too_old"
 
 
 class InvalidPolicy(InvalidRequest):
@@ -84,6 +90,10 @@ class IdMismatch(Conflict):
 
 class IdempotencyMismatch(Conflict):
     code = "idempotency_mismatch"
+
+
+class JobRunning(Conflict):
+    code = "job_running"
 
 
 class AlreadyFinished(Conflict):

@@ -21,6 +21,9 @@ _ONE = Struct("<BHQQQ")
 _MANY = Struct("<12qI")
 """The sums of several events, and the length of their sketch, which follows."""
 
+_MANY_TOKENS = Struct("<72xqq8xI")
+"""Of these the tokens used, with and without a budget, and the length of the sketch."""
+
 _SINGLE: Final = 1
 _BUDGETED: Final = 2
 _RATED: Final = 4
@@ -99,12 +102,50 @@ def _unpack(packed: bytes) -> dict[str, Cell]:
         at += _MANY.size
         cell = _summed(sums, packed[at : at + size])
         at += size
+        if at > end:
+            raise ValueError("packed scopes are cut off")
         held = found.get(name)
         if held is None:
             found[name] = cell
         else:
             held.add(cell)
     return found
+
+
+def unpack_tokens(packed: bytes) -> dict[str, int]:
+    """The tokens alone of the scopes of joined encodings, with and without a budget.
+
+    Errors: ValueError, if it is none.
+    """
+    try:
+        return _unpack_tokens(packed)
+    except StructError as error:
+        raise ValueError("packed scopes are cut off") from error
+
+
+def _unpack_tokens(packed: bytes) -> dict[str, int]:
+    found: dict[bytes, int] = {}
+    get = found.get
+    at, end = 0, len(packed)
+    while at < end:
+        what = packed[at]
+        if what > _ALL:
+            raise ValueError("packed scopes hold an entry of an unknown kind")
+        if what:
+            _, length, _, tokens, _ = _ONE.unpack_from(packed, at)
+            at += _ONE.size + length
+            name = packed[at - length : at]
+        else:
+            _, length = _HEAD.unpack_from(packed, at)
+            at += _HEAD.size + length
+            name = packed[at - length : at]
+            used, unbudgeted, size = _MANY_TOKENS.unpack_from(packed, at)
+            at += _MANY.size + size
+            tokens = used + unbudgeted
+        found[name] = get(name, 0) + tokens
+    if at > end:
+        raise ValueError("packed scopes are cut off")
+    return {name.decode(): tokens for name, tokens in found.items()}
 
 
 def _name(packed: bytes, at: int, length: int) -> str:

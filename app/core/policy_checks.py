@@ -1,6 +1,6 @@
 """Check a policy document whole, so that every bad field is named at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from app.core.errors import InvalidPolicy, NotAvailable
@@ -42,6 +42,21 @@ def validate_document(document: Document, workspace: str, *, below: Sequence[Lay
     if not faults.found and below:
         layers = (*below, Layer(workspace=workspace, document=document))
         check_merged(faults, merge_layers(layers, workspace), workspace)
+    raise_faults(faults)
+
+
+def validate_file(documents: Mapping[str, Document], held: Callable[[str], Document]) -> None:
+    """Refuse documents by workspace of which one is bad in itself, naming every field at fault.
+
+    Names that point nowhere (not even into what is `held` there) are told beside other faults;
+    else they are left to whoever lays the documents over what holds.
+    """
+    faults = Faults()
+    for name, document in documents.items():
+        check_document(faults, document, name)
+    if faults.found:
+        for name, document in documents.items():
+            check_references(faults, document, held(name))
     raise_faults(faults)
 
 

@@ -143,16 +143,17 @@ class PolicyBook:
         user: str | None = None,
         max_tokens: int | None = None,
         strict: bool = False,
+        fuzzy: bool = True,
     ) -> tuple[ResolvedPolicy, AgentMatch | None]:
         """The policy that decides, and whom the agent's name was taken for.
 
         The order: `max_tokens`, a workspace budget that overrides agents, the user's profile,
         the agent's assignment, the default profile; without an agent the project, the workspace,
-        the `default` workspace.
+        the `default` workspace. Without `fuzzy` a typing error is another name.
         """
         if agent is None and workspace is None and max_tokens is None:
             raise InvalidRequest("name an agent or a workspace, or give max_tokens")
-        match = None if agent is None else match_agent(agent, agent_type, self.names)
+        match = None if agent is None else match_agent(agent, agent_type, self.names, fuzzy=fuzzy)
         if match is not None and strict and match.match == "default":
             raise _unknown(match)
 
@@ -166,6 +167,10 @@ class PolicyBook:
         if user is not None and user in self.users:
             return self._of_user(user, match), match
         return self._of_agent(match), match
+
+    def under(self, profile: str) -> ResolvedPolicy:
+        """The policy of an agent that this profile is assigned to. Errors: KeyError."""
+        return self._of_profile(self.profiles[profile], trace=(f"profile {profile} is asked for",))
 
     def match(self, agent: str, agent_type: str | None = None, *, fuzzy: bool) -> AgentMatch:
         """Whom a name is taken for; usage that is reported resolves names without `fuzzy`."""

@@ -13,8 +13,11 @@ Kind = Literal["daily", "weekly", "monthly", "comprehensive", "needs"]
 Shown = str | int | float | None
 """A value of a table; how it is written is the column's unit."""
 
-Unit = Literal["text", "count", "tokens", "percent", "usd", "seconds", "score", "date"]
-"""`percent` is 0-100, `usd` a decimal string, `date` RFC 3339; null where there is nothing."""
+Unit = Literal[
+    "text", "count", "tokens", "percent", "usd", "seconds", "score", "date", "figure", "prose"
+]
+"""`percent` is 0-100, `usd` a decimal string, `date` RFC 3339, `figure` a number that is written
+already, with its unit, `prose` a text that is not cut; null where there is nothing."""
 
 
 @value
@@ -58,6 +61,7 @@ class Table:
     rows: tuple[tuple[Shown, ...], ...]
     more: int = 0
     """Rows left out."""
+    title: str = ""
 
 
 @value
@@ -93,6 +97,17 @@ class Section:
 
 
 @value
+class Part:
+    """What one piece of work adds to a report."""
+
+    sections: tuple[Section, ...] = ()
+    todo: tuple[Todo, ...] = ()
+    """Things that could be done; the report takes the most worthwhile."""
+    glance: tuple[Figure, ...] = ()
+    """Figures for the row that is read first."""
+
+
+@value
 class Report:
     """What a job, or someone who asked, found out about a workspace."""
 
@@ -110,3 +125,5 @@ class Report:
     todo: tuple[Todo, ...]
     """What to do first, the most worthwhile before the others; at most three."""
     sections: tuple[Section, ...]
+    calm: str = ""
+    """Why there is nothing to do, where there is nothing."""

@@ -9,6 +9,7 @@ import math
 from array import array
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import compress
 from struct import Struct
 from sys import byteorder
 
@@ -61,6 +62,15 @@ def decode(encoded: bytes) -> dict[int, int]:
     for bucket, count in zip(pairs[0::2], pairs[1::2], strict=True):
         counts[bucket] = get(bucket, 0) + count
     return counts
+
+
+def count_from(encoded: bytes, bucket: int) -> int:
+    """How many values of an encoding, or of several joined, lie in a bucket or above it."""
+    pairs = array("H")
+    pairs.frombytes(encoded)
+    if byteorder != _STORE:
+        pairs.byteswap()
+    return sum(compress(pairs[1::2], map(bucket.__le__, pairs[0::2])))
 
 
 def quantiles(

@@ -1,4 +1,7 @@
-"""Recompute every cell from the events, and compare: the audit repairs nothing."""
+"""Recompute every cell from the events, and compare: the audit repairs nothing.
+
+Of days whose events are kept no longer the hours are the record, and days and months their sums.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +18,7 @@ from app.core.usage import (
     day_start,
     fold,
     month_start,
+    roll_up,
 )
 from app.core.windows import DAY_S, MICROS, moment
 from app.store.auditing import (
@@ -26,7 +30,7 @@ from app.store.auditing import (
     stream_events,
     workspaces_with_books,
 )
-from app.store.cell_reading import kept_cells
+from app.store.cell_reading import kept_cells, read_sealed
 from app.store.database import Store, Tx
 
 NAMED = 100
@@ -92,6 +96,7 @@ def audit(store: Store, workspaces: Sequence[str] | None, on_progress: Progress)
 def _audit_workspace(tx: Tx, workspace: str, on_progress: Progress) -> Audited:
     found = Audited(workspace=workspace)
     names = families(tx, workspace)
+    sealed = read_sealed(tx, workspace)
     months: dict[CellId, Cell] = {}
     current: int | None = None
     for day in _days(tx, workspace, names):
@@ -100,8 +105,14 @@ def _audit_workspace(tx: Tx, workspace: str, on_progress: Progress) -> Audited:
             months = {}
         current = month_start(day)
 
-        events = stream_events(tx, workspace, day * MICROS, (day + DAY_S) * MICROS)
-        cells = fold(_counted(events, found))
+        if day < sealed:  # its events are kept no longer: its hours are the record
+            hours = kept_cells(
+                tx, workspace, HOUR, day, day + DAY_S, unreadable=found.note_unreadable
+            )
+            cells = {**hours, **roll_up(hours)}
+        else:
+            events = stream_events(tx, workspace, day * MICROS, (day + DAY_S) * MICROS)
+            cells = fold(_counted(events, found))
         for at in [at for at in cells if at[1] == MONTH]:
             months.setdefault(at, Cell()).add(cells.pop(at))
         kept = {

@@ -136,11 +136,16 @@ class Backups:
         """Whether this process has committed anything since the last backup."""
         return self._store.commits != self._commits
 
-    async def due_at(self, interval: timedelta, now: datetime) -> datetime:
-        """When the next backup of an interval is due: that long after the newest in the folder."""
+    async def last_at(self) -> datetime | None:
+        """When the newest backup in the folder was made."""
         kept = await to_thread.run_sync(self._folder.newest_first)
         newest = max((one.modified_ns for one in kept), default=None)
-        return now if newest is None else moment(newest // 1000) + interval
+        return None if newest is None else moment(newest // 1000)
+
+    async def due_at(self, interval: timedelta, now: datetime) -> datetime:
+        """When the next backup of an interval is due: that long after the newest in the folder."""
+        newest = await self.last_at()
+        return now if newest is None else newest + interval
 
     def note_failure(self, why: str) -> None:
         """Let readiness and metrics tell that a backup could not be made."""

@@ -11,9 +11,8 @@ from anyio import to_thread
 
 from app.core.errors import InvalidRequest
 from app.core.policy_changes import Edit, merge, replace
-from app.core.policy_checks import check_document, check_references, raise_faults
-from app.core.policy_documents import DEFAULT_WORKSPACE, KEYS
-from app.core.policy_faults import Faults
+from app.core.policy_checks import validate_file
+from app.core.policy_documents import DEFAULT_WORKSPACE, KEYS, Document
 from app.core.windows import micros
 from app.presets.legacy import Format
 from app.presets.loader import MAX_JSON_BYTES
@@ -148,16 +147,14 @@ def read_checked(shelf: PolicyShelf, content: bytes, workspace: str, replaces: b
     Names that point nowhere are told beside other faults; else they are left to the change.
     """
     file = read_policy(content, workspace)
-    faults = Faults()
-    for name, document in file.documents.items():
-        check_document(faults, document, name)
-    if faults.found:
-        for name, document in file.documents.items():
-            held = shelf.book(name).document
-            if replaces:
-                held = {key: entry for key, entry in held.items() if key not in document}
-            check_references(faults, document, held)
-    raise_faults(faults)
+
+    def held(name: str) -> Document:
+        document = shelf.book(name).document
+        if not replaces:
+            return document
+        return {key: entry for key, entry in document.items() if key not in file.documents[name]}
+
+    validate_file(file.documents, held)
     return file
 
 

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 from app.core.errors import DomainError, InvalidRequest
 from app.core.usage import UsageEvent
+from app.core.windows import MICROS
 from app.store.booking import book
+from app.store.cell_reading import read_sealed
+from app.store.cells import sealed_off
 from app.store.database import Store
 
 BATCH = 1_000
@@ -43,6 +46,7 @@ async def import_usage(
     """Book the lines of a log, given in chunks of bytes, in bounded memory."""
     imported = duplicates = refused_count = number = 0
     refused: list[Refused] = []
+    sealed = await store.read(lambda tx: read_sealed(tx, workspace))
     waiting: list[UsageEvent] = []
 
     async def flush() -> None:
@@ -61,7 +65,10 @@ async def import_usage(
         try:
             if len(line) > MAX_LINE:
                 raise InvalidRequest(f"longer than {MAX_LINE:,} bytes")
-            waiting.append(read(line))
+            event = read(line)
+            if event.at < sealed * MICROS:
+                raise sealed_off(sealed)
+            waiting.append(event)
         except DomainError as error:
             refused_count += 1
             if len(refused) < MAX_NAMED:

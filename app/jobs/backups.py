@@ -1,12 +1,16 @@
 """Back up on an interval, and a last time before a stop."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
 from app.core.errors import DomainError
+from app.core.job_runs import JobLine, JobRun, on_demand_period
+from app.core.schedule import Handler, Run
+from app.core.windows import micros, moment
 from app.flows.backup import Backups
 
 log = structlog.get_logger("membudget")
@@ -51,3 +55,46 @@ async def back_up(backups: Backups, *, now: Now, new_id: NewId) -> bool:
         return False
     log.info("backed_up", id=made.id, bytes=made.bytes)
     return True
+
+
+def backup(backups: Backups, new_id: NewId) -> Handler:
+    """The handler of the job `backup`, for whoever asks for it."""
+
+    async def work(run: Run) -> Mapping[str, Any]:
+        made = await backups.create(new_id(), moment(run.started_at))
+        return {"id": made.id, "bytes": made.bytes}
+
+    return work
+
+
+def standing(backups: Backups, interval: timedelta) -> Callable[[int], Awaitable[JobLine]]:
+    """What tells how backups stand: of the last one, the folder knows."""
+
+    async def tell(now: int) -> JobLine:
+        last = await backups.last_at()
+        due = await backups.due_at(interval, moment(now)) if interval else None
+        return JobLine(
+            name="backup",
+            schedule=f"every {interval}, if anything was written" if interval else "on demand",
+            is_on=bool(interval),
+            last_run=None if last is None else _run(micros(last), backups.error),
+            next_run=None if due is None else max(micros(due), now),
+        )
+
+    return tell
+
+
+def _run(at: int, error: str | None) -> JobRun:
+    """A backup as a run: when it was made is all that the folder knows of it."""
+    return JobRun(
+        job="backup",
+        period=on_demand_period(at),
+        due_at=at,
+        status="done" if error is None else "failed",
+        attempt=1,
+        started_at=at,
+        finished_at=at,
+        retry_at=None,
+        outcome=None,
+        error=error,
+    )

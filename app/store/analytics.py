@@ -31,6 +31,7 @@ from app.store.cell_reading import (
     count_events,
     open_starts,
     read_cells,
+    read_sealed,
     read_series,
 )
 from app.store.database import Tx
@@ -58,12 +59,25 @@ def read_groups(source: Source, by: str, parts: Sequence[Piece]) -> Groups:
 
     What changes with every event comes last, so that all before it is merged once.
     """
-    rows = list(_rows(source, parts))
+    rows = list(kept_pieces(source, parts))
     settled = [piece for piece in rows if _is_settled(piece)]
     passing = [piece for piece in rows if not _is_settled(piece)]
     versions = tuple(_version(source, piece) for piece in settled)
     known = _merged(source, by, tuple(settled), versions)
     return merge([known, *(_load(source, by, piece) for piece in passing)])
+
+
+def read_names(
+    source: Source, families: Sequence[str], parts: Sequence[Piece]
+) -> dict[str, dict[CellName, Cell]]:
+    """The cells of some families by their names, added up over pieces of time."""
+    found: dict[str, dict[CellName, Cell]] = {family: {} for family in families}
+    for piece in kept_pieces(source, parts):
+        for family, cells in _cells(source, families, piece).items():
+            held = found[family]
+            for name, cell in cells.items():
+                held.setdefault(name, Cell()).add(cell)
+    return found
 
 
 def _merged(source: Source, by: str, parts: tuple[Piece, ...], versions: tuple[int, ...]) -> Groups:
@@ -87,7 +101,7 @@ def _merged(source: Source, by: str, parts: tuple[Piece, ...], versions: tuple[i
     return source.cache.get((source.workspace, source.agents, by, parts), versions, load)
 
 
-def _rows(source: Source, parts: Sequence[Piece]) -> Iterator[Piece]:
+def kept_pieces(source: Source, parts: Sequence[Piece]) -> Iterator[Piece]:
     """Pieces as their rows are kept: open hours are beside the days and months they are in."""
     open_hours = open_starts(source.tx, source.workspace)
     late: list[Piece] = []
@@ -177,6 +191,11 @@ def _load(source: Source, by: str, piece: Piece) -> Groups:
 def _cells(
     source: Source, families: Sequence[str], piece: Piece
 ) -> Mapping[str, Mapping[CellName, Cell]]:
+    if piece.grain == EVENTS and piece.until <= read_sealed(source.tx, source.workspace) * MICROS:
+        start = piece.since // MICROS
+        if start % HOUR_S or piece.since % MICROS:  # the hour counts where it begins
+            return {family: {} for family in families}
+        return _hour_cells(source, families, start)
     if piece.grain == EVENTS:
         events = events_between(
             source.tx, source.workspace, piece.since, piece.until, agents=source.agents

@@ -29,11 +29,31 @@ from app.store.database import Tx, in_chunks
 _MEASURES = ", ".join(CELL_COLUMNS)
 
 
-def read_mark(tx: Tx, workspace: str, *, lock: str = "") -> int | None:
-    """The second until which days and months hold their hours; None: nothing was ever booked."""
-    sql = f"SELECT rolled FROM usage_marks WHERE workspace = {tx.marks(1)} {lock}"
+def read_marks(tx: Tx, workspace: str, *, lock: str = "") -> tuple[int, int] | None:
+    """The second until which days and months hold their hours, and the one before which events
+    are kept no longer; None: nothing was ever booked."""
+    sql = f"SELECT rolled, sealed FROM usage_marks WHERE workspace = {tx.marks(1)} {lock}"
     found = tx.fetch(sql, [workspace], prepare=tx.prepares)
-    return int(found[0][0]) if found else None
+    return (int(found[0][0]), int(found[0][1] or 0)) if found else None
+
+
+def read_mark(tx: Tx, workspace: str) -> int | None:
+    """The second until which days and months hold their hours; None: nothing was ever booked."""
+    marks = read_marks(tx, workspace)
+    return None if marks is None else marks[0]
+
+
+def read_sealed(tx: Tx, workspace: str) -> int:
+    """The second before which events are kept no longer, and their cells are all there is."""
+    marks = read_marks(tx, workspace)
+    return 0 if marks is None else marks[1]
+
+
+def first_hour(tx: Tx, workspace: str) -> int | None:
+    """The first second of the first hour that has cells; None: nothing was ever booked."""
+    sql = f"SELECT min(start) FROM usage_cells WHERE workspace = {tx.marks(1)} AND grain = {HOUR}"
+    ((found,),) = tx.fetch(sql, [workspace])
+    return None if found is None else int(found)
 
 
 def read_cells(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import update
 
+from app.core.errors import TooOld
 from app.core.packed import pack, pack_one, unpack
 from app.core.statistics import decode, encode
 from app.core.usage import (
@@ -23,8 +24,8 @@ from app.core.usage import (
     hour_start,
     roll_up,
 )
-from app.core.windows import HOUR_S, MICROS
-from app.store.cell_reading import cell_rows, cells_of, read_mark
+from app.core.windows import HOUR_S, MICROS, moment
+from app.store.cell_reading import cell_rows, cells_of, read_marks
 from app.store.database import Tx
 from app.store.tables import usage_cells, usage_marks
 
@@ -67,30 +68,56 @@ _UPSERT = {True: _upsert_tail(True), False: _upsert_tail(False)}
 def add_to_cells(tx: Tx, workspace: str, events: Sequence[UsageEvent]) -> None:
     """Add events to the cells of their hours; to those of days and months once hours are over."""
     newest = hour_start(max(event.at for event in events) // MICROS)
-    write_cells(tx, workspace, fold(events, rolled=_settle(tx, workspace, newest)))
+    rolled, sealed = _settle(tx, workspace, newest)
+    if min(event.at for event in events) < sealed * MICROS:
+        raise sealed_off(sealed)
+    write_cells(tx, workspace, fold(events, rolled=rolled))
 
 
-def _settle(tx: Tx, workspace: str, newest: int) -> int:
+def sealed_off(sealed: int) -> TooOld:
+    """Why an event of days whose events are kept no longer cannot be booked."""
+    day = moment(sealed * MICROS).date()
+    return TooOld(
+        f"Events before {day} are kept no longer here (MEMBUDGET_USAGE_RETENTION_DAYS), so it"
+        " cannot be told whether this one was booked before; nothing was stored."
+    )
+
+
+def seal(tx: Tx, workspace: str, wanted: Sequence[int]) -> list[int]:
+    """Close the days before a second: their hours are rolled up, and nothing is booked there any
+    more. Answers the second that holds then; it never goes back."""
+    sealed = 0
+    for until in wanted:
+        _, before = _settle(tx, workspace, until + HOUR_S)
+        sealed = max(before, until)
+        here = usage_marks.c.workspace == workspace
+        tx.connection.execute(update(usage_marks).where(here).values(sealed=sealed))
+    return [sealed] * len(wanted)
+
+
+def _settle(tx: Tx, workspace: str, newest: int) -> tuple[int, int]:
     """Roll up the hours that are over, and keep the mark where it is till we commit.
 
     The newest hour and the one before it stay open: what comes late there costs one row. Writers
     of a workspace wait for each other at its mark; they would at the total of the hour anyway.
+    Answers until where hours are rolled up, and until where days are sealed.
     """
     due = newest - HOUR_S
     lock = "" if tx.is_sqlite else "FOR UPDATE"
-    mark = read_mark(tx, workspace, lock=lock)
+    mark = read_marks(tx, workspace, lock=lock)
     if mark is None:
-        tx.insert_many(usage_marks, [(workspace, due)], tail="ON CONFLICT DO NOTHING")
-        mark = read_mark(tx, workspace, lock=lock)
+        tx.insert_many(usage_marks, [(workspace, due, None)], tail="ON CONFLICT DO NOTHING")
+        mark = read_marks(tx, workspace, lock=lock)
         assert mark is not None
-    if mark >= due:
-        return mark
-    hours = cells_of(cell_rows(tx, workspace, HOUR, mark, due))
+    rolled, sealed = mark
+    if rolled >= due:
+        return rolled, sealed
+    hours = cells_of(cell_rows(tx, workspace, HOUR, rolled, due))
     if hours:
         write_cells(tx, workspace, roll_up(hours))
     here = usage_marks.c.workspace == workspace
     tx.connection.execute(update(usage_marks).where(here).values(rolled=due))
-    return due
+    return due, sealed
 
 
 def write_cells(tx: Tx, workspace: str, cells: dict[CellId, Cell]) -> None:

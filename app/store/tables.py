@@ -171,9 +171,12 @@ usage_marks = Table(
     metadata,
     Column("workspace", Text, primary_key=True),
     Column("rolled", BigInteger, nullable=False),
+    Column("sealed", BigInteger),
     postgresql_with=HOT,
 )
-"""Until which second days and months hold their hours; later hours are still open."""
+"""`rolled`: until which second days and months hold their hours; later hours are still open.
+`sealed`: of days before this second events are kept no longer, and nothing is booked there;
+null: of none."""
 
 BY_CODE_POINT = Text().with_variant(Text(collation="C"), "postgresql")
 """Texts that both databases put in the same order."""

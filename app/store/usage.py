@@ -9,7 +9,9 @@ from sqlalchemy import Row, and_, func, or_, select
 
 from app.core.errors import DomainError, IdMismatch
 from app.core.usage import UsageEvent
+from app.core.windows import MICROS
 from app.store.agents import register
+from app.store.cell_reading import first_hour, read_sealed
 from app.store.cells import add_to_cells
 from app.store.database import Tx, dumps, in_chunks
 from app.store.tables import usage_events
@@ -216,11 +218,18 @@ def events_between(
 
 
 def first_and_last(tx: Tx, workspace: str) -> tuple[int, int] | None:
-    """The moments of the workspace's first and last event, or None where there is none."""
+    """The moments of the workspace's first and last event, or None where there is none.
+
+    Where events are kept no longer it is the hour of the first that counts.
+    """
     table = usage_events.c
     base = select(table.at).where(table.workspace == workspace)
     first = tx.connection.execute(base.order_by(table.at, table.id).limit(1)).scalar()
     last = tx.connection.execute(base.order_by(table.at.desc(), table.id.desc()).limit(1)).scalar()
+    sealed = read_sealed(tx, workspace)
+    hour = first_hour(tx, workspace) if sealed else None
+    if hour is not None and hour < sealed:
+        first, last = hour * MICROS, last or sealed * MICROS - 1
     return None if first is None or last is None else (first, last)
 
 

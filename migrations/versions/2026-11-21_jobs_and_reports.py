@@ -1,4 +1,4 @@
-"""Runs of jobs, the reports they keep, and recommendations."""
+"""Runs of jobs, the reports they keep, recommendations; days whose events are kept no longer."""
 
 from collections.abc import Sequence
 
@@ -14,6 +14,7 @@ HOT = {"fillfactor": 70}
 
 
 def upgrade() -> None:
+    op.add_column("usage_marks", sa.Column("sealed", sa.BigInteger(), nullable=True))
     op.create_table(
         "job_runs",
         sa.Column("workspace", sa.Text(), nullable=False),
@@ -73,3 +74,4 @@ def downgrade() -> None:
     op.drop_table("recommendations")
     op.drop_table("reports")
     op.drop_table("job_runs")
+    op.drop_column("usage_marks", "sealed")

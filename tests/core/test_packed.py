@@ -1,9 +1,10 @@
 """Laws of packed scopes: what is joined is merged, what is unpacked is what was packed."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.packed import pack, unpack
+from app.core.packed import pack, unpack, unpack_tokens
 from app.core.usage import SCOPE, Cell, UsageEvent, fold_hours
 from tests.core.runs import runs
 
@@ -34,3 +35,25 @@ def test_packing_again_changes_nothing(events: list[UsageEvent]) -> None:
 
     assert pack(unpack(once).items()) == once
     assert unpack(once) == scopes_of(events)
+
+
+@given(st.lists(st.lists(runs, max_size=6), max_size=4))
+def test_tokens_alone_are_those_of_the_scopes(batches: list[list[UsageEvent]]) -> None:
+    joined = b"".join(pack(scopes_of(events).items()) for events in batches)
+
+    assert unpack_tokens(joined) == {
+        scope: cell.used + cell.unbudgeted for scope, cell in unpack(joined).items()
+    }
+
+
+@given(st.lists(runs, min_size=1, max_size=6), st.integers(1, 400))
+def test_what_is_cut_off_is_refused_the_same_by_both(events: list[UsageEvent], cut: int) -> None:
+    short = pack(scopes_of(events).items())[:-cut]
+
+    try:
+        told = {scope: cell.used + cell.unbudgeted for scope, cell in unpack(short).items()}
+    except ValueError:
+        with pytest.raises(ValueError, match="packed scopes"):
+            unpack_tokens(short)
+    else:
+        assert unpack_tokens(short) == told

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from app.core.statistics import (
     bucket_of,
+    count_from,
     decode,
     encode,
     median_and_p95,
@@ -126,3 +127,14 @@ def test_order_statistics_lie_between_least_and_greatest(sample: list[int]) -> N
     median, p95 = median_and_p95(sketch_of(sample), low=min(sample), high=max(sample))
 
     assert low <= median <= p95 <= high
+
+
+@given(parts=st.lists(sketches, max_size=4), bucket=buckets)
+def test_values_from_a_bucket_on_are_counted_in_what_is_encoded(
+    parts: list[dict[int, int]], bucket: int
+) -> None:
+    joined = b"".join(encode(part) for part in parts)
+
+    assert count_from(joined, bucket) == sum(
+        count for part in parts for other, count in part.items() if other >= bucket
+    )

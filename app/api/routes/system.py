@@ -45,7 +45,11 @@ async def readyz(house: HouseDep) -> Response:
     ready = await check(
         house.store,
         house.shelf,
-        {"backups": house.backups.error, "redis": house.texts.shared.trouble},
+        {
+            "backups": house.backups.error,
+            "redis": house.texts.shared.trouble,
+            "scheduler": house.jobs.trouble or ("ok" if house.jobs.is_on else "off"),
+        },
     )
     return answer(ready, status=200 if ready.ready else 503)
 

@@ -1,0 +1,25 @@
+"""List jobs, and run one now."""
+
+from fastapi import APIRouter, Response
+
+from app.api.dependencies import HouseDep
+from app.api.routing import JsonRoute, answer
+from app.api.schemas.jobs import AskedRunOut, JobsOut, job_out, run_out
+
+router = APIRouter(tags=["Jobs"], route_class=JsonRoute)
+
+
+@router.get("/jobs", response_model=JobsOut)
+async def get_jobs(house: HouseDep) -> Response:
+    """The jobs, when they run, how the last run of each ended and when the next one is."""
+    lines = await house.jobs.listed(house.now_micros())
+    return answer({"items": [job_out(one, str(house.zone)) for one in lines]})
+
+
+@router.post("/jobs/{name}/run", response_model=AskedRunOut)
+async def post_run(name: str, house: HouseDep) -> Response:
+    """Run a job now, and answer when it has ended: `status` says how.
+
+    It takes no scheduled run's place. While the job is being run, it is 409 `job_running`.
+    """
+    return answer(run_out(await house.jobs.run_now(name, house.now_micros)))

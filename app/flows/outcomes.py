@@ -1,0 +1,226 @@
+"""Measure the stated outcomes of a workspace: what runs load, exceed and take, then and now."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from app.core import outcomes as told
+from app.core.analytics import CellName
+from app.core.measuring import (
+    Change,
+    Stretch,
+    alerts_due,
+    around_change,
+    busiest,
+    first_and_latest,
+    fitting,
+    unassigned_in,
+)
+from app.core.monitoring import Monitor
+from app.core.outcomes import Around, Compared
+from app.core.policy_steps import last_changes
+from app.core.report_outcomes import Enforcement, Unassigned, clean_agents, enforcement_of
+from app.core.tokens_per_run import Kind, Tallies, Tally
+from app.core.usage import Cell
+from app.core.values import value
+from app.core.verdicts import Outcome
+from app.core.windows import pieces
+from app.store.analytics import Source
+from app.store.database import Store, Tx
+from app.store.groupcache import GroupCache
+from app.store.policy_history import PolicyHistory
+from app.store.report_facts import first_run, first_runs, newest_monitors, runs_around
+from app.store.report_sums import read_tallies, read_whole
+from app.store.shelf import PolicyShelf
+
+DAY_MICROS = 86_400_000_000
+
+WINDOW_DAYS = 30
+KNOWN_DAYS = 400
+"""How far back a first period is looked for: a stray event of long ago is none."""
+
+MOST_AGENTS = 200
+"""Agents, the busiest first, whose policies are followed back."""
+MOST_STEPS = 12
+"""Changes of policy that are looked at, newest first."""
+MOST_SAMPLED = 20
+"""Changed agents whose single runs are compared for speed and success."""
+MOST_RUNS = 500
+"""Of each of them, before and after its change."""
+MOST_ALLOCATIONS = 500
+
+MOST_UNASSIGNED = 3
+"""Unassigned agents, the busiest first, for whom a fitting profile is looked for."""
+
+Read = Callable[..., Tallies]
+
+
+@value
+class Asked:
+    """Whose outcomes; moments in microseconds."""
+
+    workspace: str
+    until: int
+    """The end of the cells' window."""
+    cells: Mapping[CellName, Cell]
+    """Runs of the last 30 days by agent, complexity and profile; sums are enough."""
+    actions: tuple[str, ...] | None = None
+    """What the rules of A12 say of the agents; None: they were not asked."""
+
+    @property
+    def whole_days(self) -> Stretch:
+        """The last 30 whole UTC days."""
+        end = self.until // DAY_MICROS * DAY_MICROS
+        return Stretch(since=end - WINDOW_DAYS * DAY_MICROS, until=end)
+
+
+@value
+class Measured:
+    """Everything A17 asks for."""
+
+    outcomes: tuple[Outcome, ...]
+    enforcement: Enforcement
+    unassigned: tuple[Unassigned, ...]
+    default_profile: str | None
+
+
+async def measure(store: Store, shelf: PolicyShelf, cache: GroupCache, asked: Asked) -> Measured:
+    """The outcomes as far as there is enough to tell, each with its interval."""
+    book = shelf.book(asked.workspace)
+    read = partial(_tallies, cache=cache, asked=asked)
+    unassigned = unassigned_in(book, asked.cells)
+
+    changes = await store.read(
+        lambda tx: _changes(tx, PolicyHistory(shelf.shipped, asked.workspace), asked)
+    )
+    periods = await store.read(lambda tx: _first_and_latest(tx, asked, read))
+    tuned = await store.read(lambda tx: _tuned(tx, asked, changes, read))
+    around = await store.read(lambda tx: _runs(tx, asked, changes))
+    monitors = await store.read(lambda tx: _monitors(tx, asked))
+    first = await store.read(lambda tx: _first(tx, asked))
+    needs = await store.read(
+        lambda tx: _whole_cells(tx, cache, asked, unassigned[:MOST_UNASSIGNED])
+    )
+
+    due, raised = alerts_due(monitors)
+    return Measured(
+        outcomes=(
+            *_context(periods, tuned),
+            told.few_exceed(None if tuned is None else tuned.after, len(changes)),
+            told.profiles_fit(asked.actions),
+            told.no_slower(around),
+            told.no_less_success(around),
+            told.all_assigned(busiest(asked.cells), unassigned),
+            told.alerts_fire(due, raised, len(monitors)),
+        ),
+        enforcement=enforcement_of(asked.cells, first, asked.until),
+        unassigned=tuple(fitting(book, unassigned[:MOST_UNASSIGNED], needs)),
+        default_profile=book.default_profile,
+    )
+
+
+def _context(periods: Compared | str, tuned: Compared | None) -> tuple[Outcome, ...]:
+    """The change of context a run, against both baselines."""
+    first, missing = (None, periods) if isinstance(periods, str) else (periods, "")
+    return (
+        told.less_context("context", "Context a run, against the first period", first, missing),
+        told.less_context(
+            "context_tuned",
+            "Context a run, since the last change",
+            tuned,
+            "needs a budget that was changed",
+        ),
+    )
+
+
+def _tallies(
+    tx: Tx, stretch: Stretch, agents: tuple[str, ...] = (), *, cache: GroupCache, asked: Asked
+) -> Tallies:
+    source = Source(tx, cache, asked.workspace, ())
+    parts = pieces(stretch.since, stretch.until, now=asked.until, is_last=False)
+    return read_tallies(source, parts, agents)
+
+
+def _whole_cells(
+    tx: Tx, cache: GroupCache, asked: Asked, agents: Sequence[str]
+) -> Mapping[CellName, Cell]:
+    """The cells of a few agents with their sketches."""
+    source = Source(tx, cache, asked.workspace, ())
+    window = asked.whole_days
+    return read_whole(
+        source, pieces(window.since, window.until, now=asked.until, is_last=False), agents
+    )
+
+
+def _monitors(tx: Tx, asked: Asked) -> Sequence[Monitor]:
+    since = asked.until - WINDOW_DAYS * DAY_MICROS
+    return newest_monitors(
+        tx, asked.workspace, since=since, until=asked.until, most=MOST_ALLOCATIONS
+    )
+
+
+def _first(tx: Tx, asked: Asked) -> Mapping[str, int]:
+    since = asked.until - KNOWN_DAYS * DAY_MICROS
+    return first_runs(tx, asked.workspace, clean_agents(asked.cells), since=since)
+
+
+def _changes(tx: Tx, history: PolicyHistory, asked: Asked) -> tuple[Change, ...]:
+    """The last change of the policy of each agent that runs, oldest first."""
+    history.read(tx)
+    known = [at for at in history.since if at <= asked.until]
+    found = last_changes(
+        busiest(asked.cells)[:MOST_AGENTS], known, partial(history.book, tx), most=MOST_STEPS
+    )
+    oldest = asked.until - KNOWN_DAYS * DAY_MICROS
+    return tuple(
+        Change(agent=agent, at=at)
+        for agent, at in sorted(found.items(), key=lambda item: (item[1], item[0]))
+        if at > oldest
+    )
+
+
+def _first_and_latest(tx: Tx, asked: Asked, read: Read) -> Compared | str:
+    """Runs of the first period on record and of the last one as long, or what is missing."""
+    since = asked.until - KNOWN_DAYS * DAY_MICROS
+    start = first_run(tx, asked.workspace, since=since)
+    found = first_and_latest(start, asked.whole_days, most_days=WINDOW_DAYS)
+    if isinstance(found, str):
+        return found
+    first, latest = found
+    return Compared(
+        before=read(tx, first), after=read(tx, latest), said=f"{first.said}, then {latest.said}"
+    )
+
+
+def _tuned(tx: Tx, asked: Asked, changes: Sequence[Change], read: Read) -> Compared | None:
+    """Runs of the changed agents, each before and after its own last change."""
+    if not changes:
+        return None
+    before: dict[Kind, Tally] = {}
+    after: dict[Kind, Tally] = {}
+    for at in sorted({one.at for one in changes}):
+        agents = tuple(one.agent for one in changes if one.at == at)
+        earlier, later = around_change(at, asked.until, days=WINDOW_DAYS)
+        before |= read(tx, earlier, agents)
+        after |= read(tx, later, agents)
+    said = (
+        f"{WINDOW_DAYS} days before the last change of each agent's policy, then since"
+        f" (at most {WINDOW_DAYS} days)"
+    )
+    return Compared(before=before, after=after, said=said)
+
+
+def _runs(tx: Tx, asked: Asked, changes: Sequence[Change]) -> list[Around]:
+    found = []
+    for one in changes[-MOST_SAMPLED:]:
+        earlier, later = around_change(one.at, asked.until, days=WINDOW_DAYS)
+        before, after = runs_around(
+            tx,
+            asked.workspace,
+            one.agent,
+            one.at,
+            since=earlier.since,
+            until=later.until,
+            most=MOST_RUNS,
+        )
+        found.append(Around(agent=one.agent, before=before, after=after))
+    return found

@@ -1,0 +1,235 @@
+"""Keep recommendations: one of each agent and period, and what became of it."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Row, and_, or_, select, update
+
+from app.core.errors import NotFound
+from app.core.policy_changes import Edit
+from app.core.policy_documents import DEFAULT_WORKSPACE, Document, Layer, layers_for
+from app.core.recommendation_changes import application, require_open, stated_in, take_back
+from app.core.recommendation_data import COLUMNS, to_document, to_recommendation
+from app.core.recommendations import Deed, Recommendation
+from app.core.values import value
+from app.store import policies
+from app.store.database import Tx, dumps, in_chunks
+from app.store.policy_changes import change
+from app.store.tables import recommendations, workspaces
+
+_REPLACE_OPEN = (
+    'ON CONFLICT ("workspace", "period", "agent") DO UPDATE SET'
+    " window_days = excluded.window_days, created_at = excluded.created_at,"
+    " document = excluded.document WHERE recommendations.status = 'open'"
+)
+
+
+@value
+class Wanted:
+    """Which recommendations to list."""
+
+    workspace: str
+    status: str | None = None
+    agents: tuple[str, ...] | None = None
+    """Full names; None: everybody's."""
+    window_days: int | None = None
+
+
+def keep(tx: Tx, workspace: str, made: Sequence[Recommendation]) -> list[Recommendation]:
+    """Store recommendations of one run; as they stand then.
+
+    Those of the same period that are open are replaced and keep their ids, those decided stay. Of
+    each agent's open ones that whose window ends last stays open; the others are superseded.
+    """
+    if not made:
+        return []
+    rows = sorted(made, key=lambda one: one.agent)
+    _lock(tx, workspace)
+    tx.insert_many(recommendations, [_row(one) for one in rows], tail=_REPLACE_OPEN)
+    period = rows[0].period
+    found = _to_compare(tx, workspace, [one.agent for one in rows], period)
+    latest: dict[str, Recommendation] = {}
+    for one in found:
+        if one.status == "open":
+            latest[one.agent] = max(latest.get(one.agent, one), one, key=_place)
+    late = {one.id for one in found if one.status == "open" and latest[one.agent] is not one}
+    _supersede(tx, workspace, late)
+    kept = [
+        replace(one, status="superseded") if one.id in late else one
+        for one in found
+        if one.period == period
+    ]
+    return sorted(kept, key=lambda one: one.agent)
+
+
+def _lock(tx: Tx, workspace: str) -> None:
+    """Let one run of a workspace be kept at a time, on every replica."""
+    if not tx.is_sqlite:
+        query = select(workspaces.c.tag).where(workspaces.c.workspace == workspace)
+        tx.connection.execute(query.with_for_update())
+
+
+def _place(one: Recommendation) -> tuple[int, int, str]:
+    return one.until, one.created_at, one.id
+
+
+def _supersede(tx: Tx, workspace: str, ids: Iterable[str]) -> None:
+    table = recommendations.c
+    for chunk in in_chunks(sorted(ids)):
+        is_open = and_(table.id.in_(chunk), table.status == "open")
+        tx.connection.execute(
+            update(recommendations)
+            .where(table.workspace == workspace, is_open)
+            .values(status="superseded")
+        )
+
+
+def _to_compare(tx: Tx, workspace: str, agents: Iterable[str], period: str) -> list[Recommendation]:
+    """What is open of these agents, and all of the period."""
+    table = recommendations.c
+    is_wanted = or_(table.status == "open", table.period == period)
+    found: list[Recommendation] = []
+    for chunk in in_chunks(agents):
+        query = select(recommendations).where(
+            table.workspace == workspace, table.agent.in_(chunk), is_wanted
+        )
+        found += map(_read, tx.connection.execute(query))
+    return found
+
+
+def get_recommendation(
+    tx: Tx, workspace: str, id_: str, *, lock: bool = False
+) -> Recommendation | None:
+    """One by its id; `lock`: nobody else decides it until the commit."""
+    table = recommendations.c
+    query = select(recommendations).where(table.workspace == workspace, table.id == id_)
+    if lock and not tx.is_sqlite:
+        query = query.with_for_update()
+    row = tx.connection.execute(query).one_or_none()
+    return None if row is None else _read(row)
+
+
+def list_recommendations(
+    tx: Tx, wanted: Wanted, *, before: tuple[int, str] | None, limit: int
+) -> list[Recommendation]:
+    """Newest first; `before` is a cursor."""
+    table = recommendations.c
+    query = select(recommendations).where(table.workspace == wanted.workspace)
+    if wanted.agents is not None:
+        query = query.where(table.agent.in_(wanted.agents))
+    if wanted.status is not None:
+        query = query.where(table.status == wanted.status)
+    if wanted.window_days is not None:
+        query = query.where(table.window_days == wanted.window_days)
+    if before is not None:
+        at, id_ = before
+        query = query.where(
+            table.created_at <= at,
+            or_(table.created_at < at, and_(table.created_at == at, table.id < id_)),
+        )
+    query = query.order_by(table.created_at.desc(), table.id.desc()).limit(limit)
+    return [_read(row) for row in tx.connection.execute(query)]
+
+
+def apply_one(
+    tx: Tx, workspace: str, id_: str, *, shipped: Mapping[str, Document], now: int
+) -> Recommendation:
+    """Make the policy version that a recommendation proposes, and note it, together.
+
+    Errors: NotFound, RecommendationNotOpen, RecommendationOutdated, NothingToApply, InvalidPolicy.
+    """
+    held = _require(tx, workspace, id_)
+    require_open(held)
+    own, below = _layers(tx, workspace, shipped)
+    entry, edit = application(held, own, below)
+    was_stated, before = stated_in(own, held.agent)
+    version = _change(tx, held, edit, shipped, f"recommendation {id_}", now)
+    deed = Deed(version=version, was_stated=was_stated, before=before, after=entry)
+    return _decided(tx, replace(held, status="applied", decided_at=now, deed=deed))
+
+
+def roll_back_one(
+    tx: Tx, workspace: str, id_: str, *, shipped: Mapping[str, Document], now: int
+) -> Recommendation:
+    """Make the agent's assignment what it was before, in a new policy version.
+
+    Errors: NotFound, RecommendationNotApplied, RecommendationOutdated, InvalidPolicy.
+    """
+    held = _require(tx, workspace, id_)
+    own, _ = _layers(tx, workspace, shipped)
+    edit = take_back(held, own)
+    _change(tx, held, edit, shipped, f"rollback of {id_}", now)
+    return _decided(tx, replace(held, status="rolled_back", decided_at=now))
+
+
+def dismiss_one(tx: Tx, workspace: str, id_: str, *, now: int) -> Recommendation:
+    """Note that nobody wants it. Errors: NotFound, RecommendationNotOpen."""
+    held = _require(tx, workspace, id_)
+    require_open(held)
+    return _decided(tx, replace(held, status="dismissed", decided_at=now))
+
+
+def unknown_recommendation() -> NotFound:
+    """No such recommendation, in words."""
+    return NotFound("No recommendation of this id; GET /recommendations lists them.")
+
+
+def _require(tx: Tx, workspace: str, id_: str) -> Recommendation:
+    held = get_recommendation(tx, workspace, id_, lock=True)
+    if held is None:
+        raise unknown_recommendation()
+    return held
+
+
+def _layers(
+    tx: Tx, workspace: str, shipped: Mapping[str, Document]
+) -> tuple[Document, tuple[Layer, ...]]:
+    """What a workspace states itself, and the layers below that; nobody else changes them."""
+    policies.lock(tx)
+    found = policies.current(tx, {DEFAULT_WORKSPACE, workspace})
+    own = found[workspace][1]
+    stored = {name: document for name, (_, document) in found.items() if name != workspace}
+    return own, layers_for(workspace, shipped=shipped, stored=stored)
+
+
+def _change(
+    tx: Tx,
+    held: Recommendation,
+    edit: Edit,
+    shipped: Mapping[str, Document],
+    source: str,
+    now: int,
+) -> int:
+    (changed,) = change(tx, shipped, {held.workspace: edit}, source=source, now=now)
+    return changed.version
+
+
+def _decided(tx: Tx, held: Recommendation) -> Recommendation:
+    table = recommendations.c
+    tx.connection.execute(
+        update(recommendations)
+        .where(table.workspace == held.workspace, table.id == held.id)
+        .values(status=held.status, decided_at=held.decided_at, document=dumps(to_document(held)))
+    )
+    return held
+
+
+def _row(one: Recommendation) -> tuple[Any, ...]:
+    return (
+        one.workspace,
+        one.id,
+        one.agent,
+        one.window_days,
+        one.period,
+        one.status,
+        one.created_at,
+        one.decided_at,
+        dumps(to_document(one)),
+    )
+
+
+def _read(row: Row[Any]) -> Recommendation:
+    columns = {name: row._mapping[name] for name in COLUMNS}
+    return to_recommendation(columns, json.loads(row.document))

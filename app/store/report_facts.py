@@ -1,0 +1,92 @@
+"""Read the few rows that reports need beside cells: first runs, runs around a change, alerts."""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import ColumnElement, select
+
+from app.core.monitor_data import from_data
+from app.core.monitoring import Monitor
+from app.core.outcomes import Ran
+from app.store.database import Tx
+from app.store.tables import allocations, usage_events
+
+
+def first_runs(tx: Tx, workspace: str, agents: Iterable[str], *, since: int) -> dict[str, int]:
+    """When each agent's first event at or after a moment was (microseconds)."""
+    table = usage_events.c
+    found: dict[str, int] = {}
+    for agent in agents:
+        query = (
+            select(table.at)
+            .where(table.workspace == workspace, table.agent == agent, table.at >= since)
+            .order_by(table.at, table.id)
+            .limit(1)
+        )
+        at = tx.connection.execute(query).scalar()
+        if at is not None:
+            found[agent] = at
+    return found
+
+
+def first_run(tx: Tx, workspace: str, *, since: int) -> int | None:
+    """When the first event at or after a moment was (microseconds)."""
+    table = usage_events.c
+    query = (
+        select(table.at)
+        .where(table.workspace == workspace, table.at >= since)
+        .order_by(table.at, table.id)
+        .limit(1)
+    )
+    at: int | None = tx.connection.execute(query).scalar()
+    return at
+
+
+def runs_around(
+    tx: Tx, workspace: str, agent: str, at: int, *, since: int, until: int, most: int
+) -> tuple[list[Ran], list[Ran]]:
+    """The last runs of an agent before a moment, and the newest since; at most `most` of each."""
+    table = usage_events.c
+    before = _newest(tx, workspace, agent, table.at >= since, table.at < at, most=most)
+    after = _newest(tx, workspace, agent, table.at >= at, table.at < until, most=most)
+    return before, after
+
+
+def newest_monitors(
+    tx: Tx, workspace: str, *, since: int, until: int, most: int
+) -> Sequence[Monitor]:
+    """How the newest finished allocations of a stretch of time ended."""
+    table = allocations.c
+    query = (
+        select(table.monitor)
+        .where(
+            table.workspace == workspace,
+            table.created_at >= since,
+            table.created_at < until,
+            table.finished_at.is_not(None),
+        )
+        .order_by(table.created_at.desc(), table.id.desc())
+        .limit(most)
+    )
+    return [from_data(json.loads(text)) for text in tx.connection.execute(query).scalars()]
+
+
+def _newest(
+    tx: Tx, workspace: str, agent: str, *bounds: ColumnElement[bool], most: int
+) -> list[Ran]:
+    table = usage_events.c
+    query = (
+        select(table.used_tokens, table.duration_seconds, table.success)
+        .where(
+            table.workspace == workspace,
+            table.agent == agent,
+            table.budget_tokens.is_not(None),
+            *bounds,
+        )
+        .order_by(table.at.desc(), table.id.desc())
+        .limit(most)
+    )
+    return [
+        Ran(used=row.used_tokens, duration=row.duration_seconds, success=row.success)
+        for row in tx.connection.execute(query)
+    ]

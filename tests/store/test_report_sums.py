@@ -1,0 +1,125 @@
+"""What the database adds up for reports is what the runs come to."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.core.usage import RUN, TOTAL, Cell, UsageEvent, fold_hours
+from app.core.windows import pieces
+from app.store.analytics import Source
+from app.store.database import Store
+from app.store.groupcache import GroupCache
+from app.store.report_sums import read_scopes, read_tallies, read_totals, read_use, read_whole
+from app.store.usage import append_many
+from tests.core.runs import BASE, DAY_US, run, runs
+
+HOUR = 3_600_000_000
+END = BASE // HOUR * HOUR + HOUR
+
+once = settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+windows = st.tuples(st.integers(0, 24 * 75), st.integers(0, 24 * 75)).map(sorted)
+
+
+def book(store: Store, events: Iterable[UsageEvent]) -> None:
+    for event in events:
+        (answer,) = store.write_now(lambda tx, its=event: append_many(tx, "default", [[its]]))  # type: ignore[misc]
+        assert answer == [True]
+
+
+def clear(store: Store) -> None:
+    for table in ("usage_events", "usage_cells", "usage_marks"):
+        store.write_now(lambda tx, its=table: tx.connection.exec_driver_sql(f"DELETE FROM {its}"))  # type: ignore[misc]
+    store.forget()
+
+
+def within(events: Iterable[UsageEvent], since: int, until: int) -> list[UsageEvent]:
+    return [event for event in events if since <= event.at < until]
+
+
+def sums(cell: Cell) -> tuple[int, ...]:
+    return (
+        *(cell.events, cell.executions, cell.rated, cell.pct_sum, cell.exceeded, cell.unmet),
+        *(cell.budget, cell.used, cell.unbudgeted, cell.cost, cell.priced, cell.failed),
+    )
+
+
+def added(events: Iterable[UsageEvent], family: str) -> dict[tuple[str, str, str], Cell]:
+    found: defaultdict[tuple[str, str, str], Cell] = defaultdict(Cell)
+    for (its, _, _, *name), cell in fold_hours(events).items():
+        if its == family:
+            found[tuple(name)].add(cell)  # type: ignore[index]
+    return dict(found)
+
+
+@once
+@given(events=st.lists(runs, max_size=8, unique_by=lambda one: one.id), hours=windows)
+def test_sums_over_any_window_are_those_of_its_runs(
+    store: Store, events: list[UsageEvent], hours: list[int]
+) -> None:
+    clear(store)
+    book(store, events)
+    since, until = END - hours[1] * HOUR, END - hours[0] * HOUR
+    parts = pieces(since, until, now=until, is_last=False)
+    inside = within(events, since, until)
+
+    def read(tx):  # type: ignore[no-untyped-def]
+        source = Source(tx, GroupCache(), "default", ())
+        agents = sorted({event.agent for event in events})
+        return (
+            read_use(source, parts),
+            read_scopes(source, parts),
+            read_totals(source, {"all": parts})["all"],
+            read_tallies(source, parts),
+            read_whole(source, parts, agents),
+        )
+
+    cells, scopes, total, tallies, whole = store.read_now(read)
+    expected = added(inside, RUN)
+    assert {name: sums(cell) for name, cell in cells.items()} == {
+        name: sums(cell) for name, cell in expected.items()
+    }
+    assert whole == expected
+    assert total == added(inside, TOTAL).get(("", "", ""), Cell())
+    tokens: defaultdict[str, int] = defaultdict(int)
+    for event in inside:
+        for scope, count in event.scopes.items():
+            tokens[scope] += count
+    assert scopes == dict(tokens)
+    used: defaultdict[tuple[str, str], list[UsageEvent]] = defaultdict(list)
+    for event in inside:
+        if event.budget_tokens is not None:
+            used[event.agent, event.complexity or ""].append(event)
+    assert {kind: (one.runs, one.used, one.exceeded) for kind, one in tallies.items()} == {
+        kind: (len(its), sum(e.used_tokens for e in its), sum(e.exceeded for e in its))
+        for kind, its in used.items()
+    }
+
+
+def test_each_day_is_a_draw_of_its_own(store: Store) -> None:
+    day = BASE // DAY_US * DAY_US
+    events = [
+        run(f"{ago}-{number}", used=tokens, at=day - ago * DAY_US + number, complexity="simple")
+        for ago, used in ((5, (10, 30)), (4, (50,)), (40, (1,)))
+        for number, tokens in enumerate(used)
+    ]
+    book(store, events)
+    parts = pieces(day - 31 * DAY_US, day, now=day, is_last=False)
+    (found,) = store.read_now(
+        lambda tx: read_tallies(Source(tx, GroupCache(), "default", ()), parts)
+    ).values()
+    assert (found.runs, found.used) == (3, 90)
+    assert (found.days, found.squares) == (2, pytest.approx(40**2 / 2 + 50**2))
+
+
+def test_agents_can_be_chosen(store: Store) -> None:
+    book(store, [run("1", agent="a"), run("2", agent="b"), run("3", agent="c")])
+    parts = pieces(END - DAY_US, END, now=END, is_last=False)
+    found = store.read_now(
+        lambda tx: read_tallies(Source(tx, GroupCache(), "default", ()), parts, ("a", "c"))
+    )
+    assert sorted(found) == [("a", ""), ("c", "")]
