@@ -1,6 +1,7 @@
 """Measure the stated outcomes of a workspace: what runs load, exceed and take, then and now."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from app.core import outcomes as told
@@ -84,7 +85,12 @@ class Measured:
 
 
 async def measure(store: Store, shelf: PolicyShelf, cache: GroupCache, asked: Asked) -> Measured:
-    """The outcomes as far as there is enough to tell, each with its interval."""
+    """The outcomes as far as there is enough to tell, each with its interval.
+
+    They are about agents: runs that named none are left out.
+    """
+    named = {name: cell for name, cell in asked.cells.items() if name[0]}
+    asked = replace(asked, cells=named)
     book = shelf.book(asked.workspace)
     read = partial(_tallies, cache=cache, asked=asked)
     unassigned = unassigned_in(book, asked.cells)

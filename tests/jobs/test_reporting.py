@@ -206,6 +206,20 @@ async def test_every_workspace_gets_its_own_report(service: Running) -> None:
     assert [await kept(service, name) for name in ("one", "two", "default")] == [1, 1, 0]
 
 
+async def test_runs_that_named_no_agent_and_odd_names_are_reported(service: Running) -> None:
+    for agent in ("specialists/dbt-expert", "a|b", "Ünïcode <b>", "x" * 150):
+        for _ in range(3):
+            await use(service, agent, 1)
+    for _ in range(12):
+        answer = await service.client.post("/allocate", json={"workspace": "default"})
+        finished = await service.client.post(f"/allocations/{answer.json()['id']}/finish", json={})
+        assert finished.status_code == 200, finished.text
+    service.set_clock(NOW + timedelta(hours=1))
+    for job in ("daily", "weekly", "monthly"):
+        done = await service.house.jobs.handlers[job](run_of(job, NOW + timedelta(hours=1)))
+        assert done["reports"] >= 1
+
+
 async def test_a_service_without_rows_has_nothing_to_report(service: Running) -> None:
     for job in ("daily", "weekly", "monthly"):
         done = await service.house.jobs.handlers[job](run_of(job))
