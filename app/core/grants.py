@@ -22,10 +22,15 @@ class Grant:
     """Whether the agent has weights of its own."""
 
 
+def typed(agent: str) -> tuple[str | None, str]:
+    """The type, where it must be given apart, and the name of an agent by its full name."""
+    is_long = len(agent) > MAX_NAME_LENGTH  # then its type was given apart
+    return split_agent(agent) if is_long else (None, agent)
+
+
 def grant_of(book: PolicyBook, agent: str) -> Grant:
     """What an agent gets now, by its full name."""
-    is_long = len(agent) > MAX_NAME_LENGTH  # then its type was given apart
-    type_, name = split_agent(agent) if is_long else (None, agent)
+    type_, name = typed(agent)
     policy, _ = book.resolve(agent=name, agent_type=type_, fuzzy=False)
     profile = book.profiles.get(policy.name) if policy.kind == "profile" else None
     return Grant(

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from app.core.alerts import is_reached
 from app.core.analytics import CellName
+from app.core.grants import typed
 from app.core.monitoring import Monitor
 from app.core.policybook import PolicyBook
 from app.core.report_outcomes import Unassigned
@@ -86,7 +87,12 @@ def busiest(cells: Cells) -> list[str]:
 
 def unassigned_in(book: PolicyBook, cells: Cells) -> list[str]:
     """Agents that ran under a budget and have no profile of their own, the busiest first."""
-    return [agent for agent in busiest(cells) if book.identify(agent)[1] is None]
+    found = []
+    for agent in busiest(cells):
+        type_, name = typed(agent)
+        if book.identify(name, type_)[1] is None:
+            found.append(agent)
+    return found
 
 
 def fitting(book: PolicyBook, agents: Sequence[str], cells: Cells) -> list[Unassigned]:

@@ -209,7 +209,7 @@ async def test_every_workspace_gets_its_own_report(service: Running) -> None:
 async def test_runs_that_named_no_agent_and_odd_names_are_reported(service: Running) -> None:
     for agent in ("specialists/dbt-expert", "a|b", "Ünïcode <b>", "x" * 150):
         for _ in range(3):
-            await use(service, agent, 1)
+            await use(service, agent, 1, agent_type="y" * 150)
     for _ in range(12):
         answer = await service.client.post("/allocate", json={"workspace": "default"})
         finished = await service.client.post(f"/allocations/{answer.json()['id']}/finish", json={})
