@@ -1,0 +1,272 @@
+"""Say what each call of a client does, step by step, with the service and without it."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
+
+from membudget import errors, results
+from membudget._calls import Answer, Call, new_id, said
+from membudget._deliveries import Deliveries
+from membudget._events import chunks, event_id_of, event_of
+from membudget._exchange import Failed, Flow, Patience, Send, Work, exchange, unreached
+from membudget._fallback import Decided, Fallback
+from membudget._fields import AllocateFields, ComplexityFields, EventFields, FinishFields
+from membudget._files import content_of, packed_tree, spool_folder
+from membudget._requests import Requests
+from membudget._spool import Entry, Spool
+
+T = TypeVar("T")
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+REST_SECONDS = 5.0
+"""How long after a failure calls that can do without the service try it once only."""
+REST_PATIENCE = 1.0
+"""Seconds that they then wait for it."""
+HEALTH_SECONDS = 3.0
+
+Lost = (errors.ServiceUnavailable, errors.ServiceFault)
+"""The service is not there, or failed: what can be done without it is."""
+
+
+class Flows:
+    """The calls of one client; they yield steps, and do no I/O of their own."""
+
+    def __init__(
+        self,
+        *,
+        url: str | None,
+        api_key: str | None,
+        workspace: str | None,
+        timeout: float,
+        retries: int,
+        spool: str | os.PathLike[str] | bool | None,
+        fallback: str | os.PathLike[str] | bool,
+    ) -> None:
+        if timeout <= 0:
+            raise ValueError("timeout must be more than 0 seconds")
+        self.url = (url or os.environ.get("MEMBUDGET_URL") or DEFAULT_URL).rstrip("/")
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"MEMBUDGET_URL must be such as {DEFAULT_URL}, not {self.url!r}")
+        self.requests = Requests(workspace)
+        self.timeout = timeout
+        self.retries = max(0, retries)
+        key = api_key or os.environ.get("MEMBUDGET_API_KEY")
+        self.headers = {"User-Agent": "membudget-python"}
+        if key:
+            self.headers["Authorization"] = f"Bearer {key}"
+        folder = spool_folder(spool, self.url)
+        self.spool = None if folder is None else Spool(folder)
+        self.deliveries = Deliveries(self.spool, self.requests, self._exchange)
+        self.fallback: Fallback | None = None
+        if fallback is not False:
+            path = None if fallback is True else Path(os.fspath(cast(str, fallback)))
+            self.fallback = Fallback(path)
+        self._rests_until = 0.0
+
+    def ask(self, call: Call[T], *, can_do_without: bool = False) -> Flow[T]:
+        """What the service answers to a call; what waits is then sent, too."""
+        patience = self._patience(call.seconds)
+        if can_do_without and time.monotonic() < self._rests_until:
+            patience = Patience.of(min(self.timeout, REST_PATIENCE), 0)
+        try:
+            result = yield from exchange(self.url, call, patience)
+        except errors.ServiceUnavailable:
+            self._rests_until = time.monotonic() + REST_SECONDS
+            raise
+        self._rests_until = 0.0
+        yield from self.deliveries.some(patience)
+        return result
+
+    def allocate(
+        self, agent: str | None, task: str | None, asked: AllocateFields
+    ) -> Flow[results.Allocation]:
+        """A budget, decided here if need be."""
+        found = yield from self.decide(agent, task, asked)
+        return found.allocation if isinstance(found, Decided) else found
+
+    def decide(
+        self, agent: str | None, task: str | None, asked: AllocateFields
+    ) -> Flow[results.Allocation | Decided]:
+        """The service's allocation, or one that was decided here."""
+        call = self.requests.allocate(agent, task, asked)
+        fallback = self.fallback
+        try:
+            return (yield from self.ask(call, can_do_without=fallback is not None))
+        except Lost as error:
+            if fallback is None or asked.get("pool") is not None:
+                raise
+            given = {"workspace": self.requests.workspace, **said(asked)}
+            reason = error.message
+            try:
+                decided: Decided = yield Work(lambda: fallback.allocate(agent, task, given, reason))
+            except errors.UnknownAgent:
+                raise error from None  # the service may know it
+            if decided.allocation.enforcement == "hard":
+                raise
+            return decided
+
+    def loads(self, loads: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Loads as they are sent, and sent again: each with a `memory_id`, and so counted once."""
+        return [{**one, "memory_id": one.get("memory_id") or new_id("load")} for one in loads]
+
+    def finish(
+        self, allocation: str | results.Allocation, report: FinishFields
+    ) -> Flow[results.UsageEvent]:
+        """The end of a run; spooled if need be."""
+        given: dict[str, Any] = said(report)
+        if "loads" in given:
+            given["loads"] = self.loads(given["loads"])
+        id_ = allocation if isinstance(allocation, str) else allocation.id
+        if id_ is None and not isinstance(allocation, str):
+            return (yield from self.book(event_of(allocation, given)))
+        call = self.requests.finish(id_ or "", cast(FinishFields, given))
+        try:
+            return (yield from self.ask(call, can_do_without=self.spool is not None))
+        except Lost as error:
+            yield from self._keep([Entry(given, allocation=id_)], error)
+        return results.UsageEvent(
+            id=event_id_of(id_ or ""),
+            allocation_id=id_,
+            success=given.get("success", "error" not in given),
+            error=given.get("error"),
+            spooled=True,
+        )
+
+    def book(self, event: Mapping[str, Any]) -> Flow[results.UsageEvent]:
+        """Book one event that says all of itself; spooled if need be."""
+        sent = self.requests.event(event)
+        receipt = yield from self.track([sent], {})
+        raw = {**sent, "spooled": bool(receipt.spooled)}
+        budget, used = sent.get("budget_tokens"), sent.get("used_tokens", 0)
+        if budget is not None:
+            raw["exceeded"] = used > budget
+            raw["used_pct"] = 100 * used / budget if budget else (None if used else 0.0)
+        return results.UsageEvent.read(raw)
+
+    def track(
+        self,
+        events: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None,
+        event: EventFields,
+    ) -> Flow[results.Receipt]:
+        """Book events; spooled if need be."""
+        if events is None:
+            given: Sequence[Mapping[str, Any]] = [event]
+        else:
+            given = [events] if isinstance(events, Mapping) else events
+            given = [{**event, **one} for one in given]
+        accepted = duplicates = spooled = 0
+        ids: list[str] = []
+        lost: errors.MembudgetError | None = None
+        for chunk in chunks([self.requests.event(one) for one in given]):
+            if lost is None:
+                try:
+                    receipt = yield from self.ask(
+                        self.requests.track(chunk), can_do_without=self.spool is not None
+                    )
+                except Lost as error:
+                    lost = error
+                else:
+                    accepted += receipt.accepted
+                    duplicates += receipt.duplicates
+                    ids += receipt.ids
+                    continue
+            yield from self._keep([Entry(one) for one in chunk], lost)
+            spooled += len(chunk)
+            ids += [one["id"] for one in chunk]
+        return results.Receipt(
+            accepted=accepted, duplicates=duplicates, ids=tuple(ids), spooled=spooled
+        )
+
+    def flush(self) -> Flow[results.Flushed]:
+        """Send all that waits."""
+        return (yield from self.deliveries.all(self._patience))
+
+    def complexity(self, text: str, asked: ComplexityFields) -> Flow[results.Complexity]:
+        """How hard a text is, judged here if need be."""
+        call = self.requests.complexity(text, asked)
+        fallback = self.fallback
+        try:
+            return (yield from self.ask(call, can_do_without=fallback is not None))
+        except Lost:
+            if fallback is None:
+                raise
+            found: results.Complexity = yield Work(lambda: fallback.complexity(text, asked))
+            return found
+
+    def profiles(self, workspace: str | None) -> Flow[results.Profiles]:
+        """Profiles; those that ship if need be."""
+        call = self.requests.profiles(workspace)
+        fallback = self.fallback
+        try:
+            return (yield from self.ask(call, can_do_without=fallback is not None))
+        except Lost:
+            if fallback is None:
+                raise
+            found: results.Profiles = yield Work(lambda: fallback.listed(workspace))
+            return found
+
+    def health(self) -> Flow[results.Health]:
+        """Whether the service is up and ready."""
+        call = self.requests.ready()
+        try:
+            answer: Answer = yield Send(call, min(self.timeout, HEALTH_SECONDS))
+        except Failed as failure:
+            return results.Health(reason=str(unreached(self.url, failure)))
+        try:
+            return call.read(answer)
+        except (ValueError, AttributeError):
+            said_ = f"{self.url} answered {answer.status}, and not as a membudget service does"
+            return results.Health(reason=said_)
+
+    def import_memories(
+        self,
+        source: str | os.PathLike[str] | bytes,
+        *,
+        workspace: str | None,
+        project: str | None,
+        replace: bool,
+    ) -> Flow[results.Imported]:
+        """Take in a tree or a file."""
+        data: bytes = yield Work(lambda: packed_tree(source))
+        call = self.requests.import_memories(
+            data, workspace=workspace, project=project, replace=replace
+        )
+        return (yield from self.ask(call))
+
+    def usage_import(
+        self, source: str | os.PathLike[str] | bytes, workspace: str | None
+    ) -> Flow[results.Imported]:
+        """Take in a log."""
+        data: bytes = yield Work(lambda: content_of(source))
+        return (yield from self.ask(self.requests.usage_import(data, workspace)))
+
+    def config_import(
+        self,
+        source: str | os.PathLike[str] | bytes,
+        *,
+        dry_run: bool,
+        replace: bool,
+        workspace: str | None,
+    ) -> Flow[Mapping[str, Any]]:
+        """Take in a policy file."""
+        data: bytes = yield Work(lambda: content_of(source))
+        call = self.requests.config_import(
+            data, dry_run=dry_run, replace=replace, workspace=workspace
+        )
+        return (yield from self.ask(call))
+
+    def _patience(self, seconds: float | None = None) -> Patience:
+        return Patience.of(max(self.timeout, seconds or 0.0), self.retries)
+
+    def _exchange(self, call: Call[T], patience: Patience) -> Flow[T]:
+        return exchange(self.url, call, patience)
+
+    def _keep(self, entries: Sequence[Entry], error: errors.MembudgetError) -> Flow[None]:
+        spool = self.spool
+        if spool is None:
+            raise error
+        yield Work(lambda: spool.put(entries))

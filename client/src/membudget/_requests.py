@@ -1,0 +1,9 @@
+"""Build every request of the service, for both clients."""
+
+from membudget._budget_requests import BudgetRequests
+from membudget._memory_requests import MemoryRequests
+from membudget._service_requests import ServiceRequests
+
+
+class Requests(BudgetRequests, MemoryRequests, ServiceRequests):
+    """The requests of a client, with its workspace where none is named."""

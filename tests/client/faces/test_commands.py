@@ -1,0 +1,265 @@
+"""The command: help everywhere, JSON everywhere, exit codes, and nothing loaded in vain."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from membudget import Client
+from membudget.commands import output
+from membudget.commands.app import app
+from tests.client.faces.typing_in import SCRIPTS, Shell
+
+HEAVY = ("httpx", "rich", "anyio", "yaml", "app", "membudget.client", "re2", "tiktoken")
+
+
+def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command with the words that call it."""
+    yield path, group
+    for name, one in getattr(group, "commands", {}).items():
+        yield from commands(one, (*path, name))
+
+
+WALK = [*commands(typer.main.get_command(app))]
+
+
+@pytest.mark.parametrize(("path", "one"), WALK, ids=[" ".join(path) or "-" for path, _ in WALK])
+def test_every_command_and_option_explains_itself(
+    shell: Shell, path: tuple[str, ...], one: Any
+) -> None:
+    said = shell(" ".join(("membudget", *path, "--help")))
+    assert said.code == 0
+    assert one.help or one.callback is None or path == ()
+    for parameter in one.params:
+        assert getattr(parameter, "help", None), f"{path}: {parameter.name} says nothing"
+        for flag in parameter.opts:
+            if flag.startswith("-"):
+                assert flag in said.out
+    if one.callback is not None and not hasattr(one, "commands"):
+        assert "--json" in said.out
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_explains_itself(shell: Shell, name: str) -> None:
+    said = shell(f"{name} --help")
+    assert said.code == 0
+    assert "Usage:" in said.out
+    assert shell(f"{name} --no-such-flag").code == output.USAGE
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.argv = ['membudget', '--help']\n"
+        "from membudget.commands.app import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=plain()
+    )
+    assert found.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_module_is_the_command() -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", "membudget", "--help"],
+        capture_output=True, text=True, check=True, env=plain(),
+    )  # fmt: skip
+    assert "budget" in found.stdout
+
+
+def test_a_reader_that_leaves_ends_the_command_quietly(tree: Path) -> None:
+    code = f"{sys.executable} -m membudget agents | head -n 1"
+    found = subprocess.run(
+        code, shell=True, capture_output=True, text=True, check=False,
+        env={**plain(), "MEMBUDGET_URL": "http://127.0.0.1:9"},
+    )  # fmt: skip
+    assert found.stdout.startswith("Agent")
+    assert "Traceback" not in found.stderr
+
+
+def plain() -> dict[str, str]:
+    """The environment of a command, as a user's terminal without colours has it."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TERM": "dumb"}
+
+
+JSON_LINES = (
+    ("budget dbt-expert complex", "calculated_budget"),
+    ("budget dbt-expert --task 'Analyze slow queries'", "complexity"),
+    ("profiles", "profiles"),
+    ("agents", "specialists/dbt-expert"),
+    ("detect 'List all dbt models'", "detected_complexity"),
+    ("detect --show-signals", "simple"),
+    ("load --agent dbt-expert --task 'Analyze dbt model performance' --detailed", "patterns"),
+    ("monitor specialists/dbt-expert 1000 --load global=900", "exceeded"),
+    ("analyze", "recommendations"),
+    ("recommend", "items"),
+    ("jobs status", "items"),
+    ("jobs run daily", "status"),
+    ("health", "ready"),
+    ("import .claude/memory", "imported"),
+    ("import .claude/cache/budget-usage.jsonl", "imported"),
+    ("import .claude/memory/budget-profiles.json", None),
+    ("export profiles", "profiles"),
+    ("flush", "waiting"),
+    ("version", "client"),
+)
+
+
+@pytest.mark.parametrize(("line", "key"), JSON_LINES, ids=[line for line, _ in JSON_LINES])
+def test_every_command_answers_json(
+    service: str, tree: Path, shell: Shell, line: str, key: str | None
+) -> None:
+    with Client(service) as client:
+        client.usage_import(tree.parent / "cache" / "budget-usage.jsonl")
+    said = shell(f"membudget {line} --json")
+    assert said.code == 0, said.err
+    found = json.loads(said.out)
+    assert key is None or key in found
+
+
+@pytest.mark.parametrize("line", [line for line, _ in JSON_LINES])
+def test_every_command_answers_people(service: str, tree: Path, shell: Shell, line: str) -> None:
+    with Client(service) as client:
+        client.usage_import(tree.parent / "cache" / "budget-usage.jsonl")
+    said = shell(f"membudget {line}")
+    assert said.code == 0, said.err
+    assert said.out.strip()
+    assert "\x1b[" not in said.out
+
+
+@pytest.mark.parametrize("line", [line for line, _ in JSON_LINES])
+def test_a_terminal_gets_drawings(
+    service: str, tree: Path, shell: Shell, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "is_terminal", lambda: True)
+    with Client(service) as client:
+        client.usage_import(tree.parent / "cache" / "budget-usage.jsonl")
+    said = shell(f"membudget {line}")
+    assert said.code == 0, said.err
+    assert said.out.strip()
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("membudget budget nobody", output.FAILED),
+        ("membudget budget dbt-expert huge", output.FAILED),
+        ("membudget load nowhere", output.FAILED),
+        ("membudget import nowhere.json", output.FAILED),
+        ("membudget monitor agent 100 --load global", output.FAILED),
+        ("membudget detect", output.USAGE),
+        ("membudget export everything", output.USAGE),
+        ("membudget recommend --apply a --dismiss b", output.USAGE),
+        ("membudget recommend --apply rec_nobody", output.FAILED),
+        ("membudget jobs run never", output.FAILED),
+        ("membudget nonsense", output.USAGE),
+        ("run-phase5-automation yearly", output.USAGE),
+        ("setup-phase5-cron remove", output.USAGE),
+        ("calculate-agent-budget", output.FAILED),
+        ("membudget --url ftp://there health", output.FAILED),
+    ],
+)
+def test_what_cannot_be_done_is_said_with_its_code(
+    service: str, desk: Path, shell: Shell, line: str, code: int
+) -> None:
+    said = shell(line)
+    assert (said.code, said.err.strip() != "") == (code, True)
+    assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["health", "recommend", "jobs status", "jobs run daily", "export", "import log.jsonl"],
+)
+def test_without_the_service_what_needs_it_ends_with_three(
+    away: str, desk: Path, shell: Shell, line: str
+) -> None:
+    (desk / "log.jsonl").write_text("{}\n")
+    said = shell(f"membudget {line}")
+    assert said.code == output.UNAVAILABLE
+    assert "127.0.0.1:9" in said.err + said.out
+
+
+def test_without_the_service_the_rest_works_and_is_sent_later(
+    address: str, away: str, tree: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from membudget import _service  # noqa: PLC0415 - the shared client, to be made anew
+
+    for line in ("budget aws-expert", "profiles", "agents", "detect 'Analyze slow queries'"):
+        assert shell(f"membudget {line}").code == 0
+    said = shell("membudget load --agent aws-expert --task 'Analyze slow queries'")
+    assert said.code == 0
+    assert "Budget: 52,500 tokens" in said.out
+    assert "kept on this machine" in said.err
+    assert shell("membudget flush").code == output.UNAVAILABLE
+    monkeypatch.setenv("MEMBUDGET_URL", address)
+    _service.forget()
+    assert shell("membudget flush").code == 0
+    assert shell("membudget flush").code == 0
+    with Client(address) as client:
+        (event,) = client.usage(agent="specialists/aws-expert")
+    assert event.budget_tokens == 52_500
+
+
+def test_usage_goes_out_and_comes_in_once(
+    service: str, tree: Path, desk: Path, shell: Shell
+) -> None:
+    log = ".claude/cache/budget-usage.jsonl"
+    assert shell(f"membudget import {log} -w carry").code == 0
+    said = shell("membudget export usage -w carry -o out.jsonl")
+    assert said.code == 0, said.err
+    lines = (desk / "out.jsonl").read_text().splitlines()
+    assert len(lines) == 3
+    again = shell("membudget import out.jsonl -w carry --json")
+    assert json.loads(again.out)["duplicates"] == 3
+    table = shell("membudget export usage -w carry --format csv")
+    assert table.out.count("\n") == 4
+
+
+def test_loaded_texts_can_be_written_for_a_prompt(service: str, tree: Path, shell: Shell) -> None:
+    said = shell("membudget load --agent dbt-expert --task 'Analyze slow queries' --write")
+    assert said.code == 0
+    assert said.out.startswith("#")
+    assert "Loading patterns for" not in said.out
+    assert "Loading patterns for" in said.err
+
+
+def test_loads_are_read_line_by_line(service: str, shell: Shell) -> None:
+    said = shell("membudget monitor agent 1000 --json", "global 500\nagent_patterns: 300\n")
+    assert said.code == 0, said.err
+    found = json.loads(said.out)
+    assert (found["loaded"], found["usage_pct"]) == (800, 80.0)
+    assert "Budget 75% consumed (800/1,000 tokens)" in said.err
+
+
+SCOPED_OPTIONS = "python3 scripts/memory-budget-scoped.py [options]"
+
+
+def test_without_options_the_global_patterns_are_loaded(
+    service: str, tree: Path, shell: Shell
+) -> None:
+    said = shell(SCOPED_OPTIONS.removesuffix(" [options]"))
+    assert said.code == 0
+    assert "Agent: None (global patterns only)" in said.out
+
+
+def test_the_shell_completes_commands_and_flags(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_MEMBUDGET_COMPLETE", "complete_bash")
+    for words, at, wanted in (
+        ("membudget an", "1", "analyze"),
+        ("membudget analyze --rec", "2", "--recommendations"),
+        ("membudget jobs r", "2", "run"),
+    ):
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", at)
+        assert wanted in shell("membudget").out.split()
