@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Literal
 
-from app.core.appraisal import SHORTLIST_ROOM, Aim, TaskContext, appraise, shortlist
+from app.core.appraisal import Aim, TaskContext, appraise, shortlist
 from app.core.budgets import Budget, Room, budget_for, rooms
 from app.core.complexity import Context, Signal, Verdict
 from app.core.memory import Candidate, scope_in
@@ -197,7 +197,7 @@ def decide(
     if prospects is not None or wants_selection(request, candidates):
         aim = _aim(request, policy, agent, now)
         if prospects is not None:
-            candidates, scores = shortlist(aim, prospects, room=SHORTLIST_ROOM * budget.tokens)
+            candidates, scores = shortlist(aim, prospects, budget=budget.tokens)
         else:
             scores = appraise(aim, candidates)
         selection = select(

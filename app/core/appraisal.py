@@ -14,7 +14,7 @@ from app.core.retrieval import Relevance, relevances
 from app.core.scoped import original_score
 from app.core.scoring import Score, Scorer, freshness
 from app.core.values import value
-from app.core.windows import moment
+from app.core.windows import micros, moment
 
 SHORTLIST_ROOM = 1.5
 """Of stored memories the best are candidates, up to so many times the budget."""
@@ -83,12 +83,13 @@ def appraise(aim: Aim, candidates: Sequence[Candidate]) -> list[Score]:
 
 
 def shortlist(
-    aim: Aim, prospects: Prospects, *, room: float, least: int = SHORTLIST_LEAST
+    aim: Aim, prospects: Prospects, *, budget: int | None, least: int = SHORTLIST_LEAST
 ) -> tuple[list[Candidate], list[Score]]:
     """The stored memories that come into question, with their scores.
 
-    As measured these are the best, until they fill a room (tokens) and are so many, and all that
-    are pinned; by the formula, all. An agent loads no files of a tree that are only for reference.
+    As measured these are the best, until they more than fill a budget (tokens; None: there is
+    none) and are so many, and all that are pinned; by the formula, all. An agent loads no files
+    of a tree that are only for reference.
     """
     if aim.agent is not None:
         prospects = _loadable(prospects)
@@ -118,7 +119,7 @@ def shortlist(
     )
     if aim.agent is not None:
         found = [_scoped(aim, prospects, at, one) for at, one in enumerate(found)]
-    chosen = _best([one.value for one in found], prospects, room=room, least=least)
+    chosen = _best(aim, [one.value for one in found], prospects, budget=budget, least=least)
     candidates = [candidate_at(prospects, at) for at in chosen]
     half_life = float(aim.half_life_hours)
     return candidates, [
@@ -198,15 +199,27 @@ def candidate_at(prospects: Prospects, at: int) -> Candidate:
     )
 
 
-def _best(values: Sequence[float], prospects: Prospects, *, room: float, least: int) -> list[int]:
-    chosen = {at: None for at, one in enumerate(prospects.memories) if one.pinned}
-    memories, total = prospects.memories, 0
+def _best(
+    aim: Aim, values: Sequence[float], prospects: Prospects, *, budget: int | None, least: int
+) -> list[int]:
+    """Indexes of the shortlisted. What could not be selected beside better ones (copies, others
+    of a group, what has expired or is too large) is among them and takes no place of theirs."""
+    memories, now = prospects.memories, micros(aim.at)
+    chosen = {at: None for at, one in enumerate(memories) if one.pinned}
+    room, total, count = SHORTLIST_ROOM * (budget or 0), 0, 0
+    seen: set[bytes | str] = set()
     ranked = sorted(range(len(values)), key=lambda at: (-values[at], memories[at].id))
-    for rank, at in enumerate(ranked):
-        if total >= room and rank >= least:
+    for at in ranked:
+        if total >= room and count >= least:
             break
-        total += prospects.tokens[at]
         chosen[at] = None
+        one, tokens = memories[at], prospects.tokens[at]
+        names = (one.content, one.group or one.content)
+        expired = one.expires_at is not None and one.expires_at <= now
+        if not expired and (budget is None or tokens <= budget) and seen.isdisjoint(names):
+            seen.update(names)
+            total += tokens
+            count += 1
     return list(chosen)
 
 

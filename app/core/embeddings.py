@@ -14,6 +14,8 @@ COMPARED, COMPARED_SLOWLY = 20_000, 1_000
 """Embeddings that a question is compared with at most: with numpy, and without."""
 
 FLOAT_BYTES = 4
+LEAST_SQUARE, MOST_SQUARE = 1e-20, 1e20
+"""Of a length: between them float32 reckons as well as anybody."""
 
 Embedding = bytes | Sequence[float] | None
 """Numbers, or float32 as they are kept, the lowest byte first; None where there is none."""
@@ -94,8 +96,18 @@ def _fast(
 
 
 def _cosines(numpy: ModuleType, asked: Any, rows: Any) -> Any:
-    """Of rows of numbers; those that are too large for their kind come out as 0."""
+    """Of rows of numbers; zeros come out as 0. Squares that leave the range of float32 are taken
+    again as float64."""
     with numpy.errstate(all="ignore"):
-        lengths = numpy.sqrt(numpy.einsum("ij,ij->i", rows, rows))
-        products = rows @ numpy.asarray(asked, rows.dtype)
-        return numpy.nan_to_num(products / lengths, nan=0.0, posinf=0.0, neginf=0.0)
+        largest = abs(asked).max() or 1.0
+        asked = asked / largest
+        squares = numpy.einsum("ij,ij->i", rows, rows)
+        products = (rows @ numpy.asarray(asked, rows.dtype)).astype("f8")
+        extreme = ~((squares > LEAST_SQUARE) & (squares < MOST_SQUARE))
+        if rows.dtype.itemsize == FLOAT_BYTES and extreme.any():
+            again = rows[extreme].astype("f8")
+            squares = squares.astype("f8")
+            squares[extreme] = numpy.einsum("ij,ij->i", again, again)
+            products[extreme] = again @ asked
+        cosines = largest * products / numpy.sqrt(squares)
+        return numpy.nan_to_num(cosines, nan=0.0, posinf=0.0, neginf=0.0)

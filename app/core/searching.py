@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.core.appraisal import SHORTLIST_LEAST, SHORTLIST_ROOM, Aim, shortlist
+from app.core.appraisal import SHORTLIST_LEAST, Aim, shortlist
 from app.core.packing import select
 from app.core.recall import LEAST_HITS, MOST_HITS, Prospects
 from app.core.scoring import Part
@@ -72,8 +72,8 @@ def hits_for(sought: Sought) -> int:
 def search(aim: Aim, prospects: Prospects, *, limit: int, max_tokens: int | None) -> Hits:
     """At most `limit` memories, worth most within `max_tokens`; equal contents once."""
     budget = sum(prospects.tokens) if max_tokens is None else max_tokens
-    room = 0 if max_tokens is None else SHORTLIST_ROOM * budget
-    candidates, scores = shortlist(aim, prospects, room=room, least=SHORTLIST_LEAST + 2 * limit)
+    least = SHORTLIST_LEAST + 2 * limit
+    candidates, scores = shortlist(aim, prospects, budget=max_tokens, least=least)
     selection = select(candidates, scores, (), budget=budget, rigid=False, now=aim.at)
     by_id = {one.id: (one, score) for one, score in zip(candidates, scores, strict=True)}
     places = {one.id: one for one in prospects.memories}

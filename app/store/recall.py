@@ -23,8 +23,8 @@ REACH = 2
 """How many positions away a neighbour is."""
 NEWEST = 200
 """Memories added at most because of their time, of their agent, of a pin."""
-HIDDEN = 4
-"""Times the hits that are looked at where hits of other agents are hidden."""
+LOOKED_AT = 1_600
+"""Hits that are looked at where those of other agents are hidden."""
 
 _LONGEST = length_class(10**7)
 
@@ -109,7 +109,7 @@ def recall(
     """The active memories of a view that may answer a question of these distinct words.
 
     All of them where they are at most `SMALL`, else the best `hits` and what may answer beside
-    these. `ranges`: stretches of time (since ≤ created_at <
+    these; the newest where no memory has a word. `ranges`: stretches of time (since ≤ created_at <
     until, microseconds) that the question names. `embedding`: of the question; those of memories
     are fetched, too, and so are the memories that are nearest to it.
     """
@@ -126,6 +126,8 @@ def recall(
         others.append(_nearest(query.again(), embedding, hits))
     if view.agent is not None:
         others.append(_own(query.again(), view.agent))
+    if not best:
+        others += [_newest(query.again(), project, hits) for project in view.projects]
     for more in others:
         found.update((one.id, one) for one in more)
     return Recalled(statistics=known, memories=list(found.values()))
@@ -174,7 +176,7 @@ def _hits(query: _Query, known: Statistics, wanted: int) -> list[Found]:
         surprise = rarity(known, word)
         for (number,) in tx.fetch(sql, (query.match(word, beside),)):
             scores[number] = scores.get(number, 0.0) + surprise * gains[number // NUMBERS]
-    most = wanted if query.view.agent is None else wanted * HIDDEN
+    most = wanted if query.view.agent is None else LOOKED_AT
     ranked = sorted(scores, key=scores.__getitem__, reverse=True)[:most]
     found: list[Found] = []
     for numbers in in_chunks(ranked, wanted):
@@ -209,7 +211,7 @@ def _vector_hits(query: _Query, known: Statistics, wanted: int) -> list[Found]:
         surprise = f"{marks(rarity(known, word))}::float8"
         sums.append(f"CASE WHEN {held} THEN {surprise} * {gains} ELSE 0 END")
     match = " | ".join(f"({query.match(word, beside)})" for word, beside in looked_for)
-    most = wanted if query.view.agent is None else wanted * HIDDEN
+    most = wanted if query.view.agent is None else LOOKED_AT
     best = (
         f"(SELECT v.id, {' + '.join(sums)} AS score FROM memory_vectors v"
         f" WHERE v.workspace = {marks(query.view.workspace)} AND v.terms @@ {marks(match)}::tsquery"
@@ -278,6 +280,16 @@ def _made_in(query: _Query, since: int, until: int) -> list[Found]:
     condition = f"{query.place()} AND m.created_at >= {query.marks(since)}"
     condition += f" AND m.created_at < {query.marks(until)} AND {query.visible()}"
     return query.fetch(f"memories m WHERE {condition} ORDER BY m.created_at DESC LIMIT {NEWEST}")
+
+
+def _newest(query: _Query, project: str, wanted: int) -> list[Found]:
+    """The newest memories of a project; to an agent, those that are everybody's."""
+    place = f"m.workspace = {query.marks(query.view.workspace)} AND m.project = "
+    whose = "" if query.view.agent is None else " AND m.agent IS NULL"
+    return query.fetch(
+        f"memories m WHERE {place}{query.marks(project)}{whose} AND m.state = 'active'"
+        f" ORDER BY m.created_at DESC, m.id LIMIT {query.marks(wanted)}"
+    )
 
 
 def _own(query: _Query, agent: str) -> list[Found]:

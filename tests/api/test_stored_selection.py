@@ -125,6 +125,71 @@ async def test_the_index_finds_the_needle_its_neighbours_and_the_pinned_in_a_lar
     assert best[0]["id"] == "m0500"
 
 
+@pytest.mark.parametrize(
+    "useless",
+    [
+        {"text": "the deploy guide " + "of the payment service " * 30},
+        {"group": "g"},
+        {"expires_at": "2020-01-01T00:00:00Z"},
+        {"text": "the deploy guide " + "of the payment service " * 400},
+    ],
+    ids=["copies", "a group", "expired", "too large"],
+)
+async def test_what_cannot_be_selected_takes_nobodys_place(
+    client: httpx.AsyncClient, useless: dict[str, str]
+) -> None:
+    guide = "the deploy guide " + "of the payment service " * 30
+    best = [{"text": f"{guide} {n}", **useless} for n in range(60)]
+    if len(useless.get("text", "")) > len(guide):
+        best = [{**one, "text": f"{one['text']} {n}"} for n, one in enumerate(best)]
+    notes = [{"text": f"note {n}: service {n} was deployed on day {n}"} for n in range(300)]
+    await keep(client, *best, *notes)
+
+    selection = (await allocate(client, task="payment deploy guide", max_tokens=1_000))["selection"]
+    found = await search(client, query="payment deploy guide", limit=20)
+
+    assert selection["utilization"] > 0.95
+    assert len(found) == 20
+
+
+@pytest.mark.parametrize("task", [None, "zeppelin"])
+async def test_the_newest_stand_in_where_a_large_place_has_no_word_of_the_task(
+    client: httpx.AsyncClient, task: str | None
+) -> None:
+    await keep(
+        client,
+        *({"workspace": "w", "text": f"note {n}"} for n in range(SMALL + 10)),
+        {"workspace": "w", "id": "theirs", "text": "of another agent", "agent": "roles/b"},
+        {"workspace": "w", "id": "q", "text": "of another project", "project": "q"},
+        {"workspace": "v", "id": "v", "text": "of another workspace"},
+    )
+    await keep(client, {"workspace": "w", "id": "newest", "text": "the newest"})
+
+    for whose in ({"max_tokens": 400}, {"agent": "a", "agent_type": "roles", "max_tokens": 400}):
+        found = chosen(await allocate(client, workspace="w", task=task, **whose))
+        assert len(found) >= 40
+        assert "newest" in found
+        assert not found & ({"q", "v"} if len(whose) == 1 else {"q", "v", "theirs"})
+
+
+async def test_better_hits_of_other_agents_hide_nothing_from_an_agent(
+    client: httpx.AsyncClient,
+) -> None:
+    theirs = [{"text": f"payment deploy guide {n}", "agent": "roles/b"} for n in range(1_000)]
+    ours = [
+        {"id": f"ours{n}", "text": f"deploy number {n} of something else: payment"}
+        for n in range(300)
+    ]
+    own = [{"id": "own", "text": "a note", "agent": "roles/a"}]
+    filler = [{"text": f"filler {n}"} for n in range(SMALL)]
+    await keep(client, *theirs, *ours, *own, *filler)
+    asked = {"agent": "a", "agent_type": "roles", "task": "payment deploy guide"}
+
+    found = chosen(await allocate(client, **asked, max_tokens=800))
+
+    assert sum(one.startswith("ours") for one in found) >= 40
+
+
 async def test_other_workspaces_change_no_answer(client: httpx.AsyncClient) -> None:
     mine = [
         {"id": f"a{n}", "workspace": "w", "text": f"note {n} on cats {n % 7} and dogs {n % 5}"}

@@ -72,6 +72,17 @@ def test_the_nearest_come_first_and_what_is_opposite_not_at_all() -> None:
 
 
 @pytest.mark.usefixtures("_way")
+@pytest.mark.parametrize("scale", [1e-42, 1e-25, 1.0, 1e25, 2e38])
+def test_any_scale_that_float32_holds_is_compared(scale: float) -> None:
+    kept: list[Embedding] = [
+        struct.pack("<2f", *(scale * number for number in numbers))
+        for numbers in ((0.0, 1.0), (1.0, 1.0), (1.0, 0.0), (-1.0, 0.0))
+    ]
+    assert nearest([1.0, 0.125], kept) == [2, 1, 0]
+    assert nearest([scale, scale / 8], [struct.pack("<2f", 1.0, 1.0), *kept[2:]]) == [1, 0]
+
+
+@pytest.mark.usefixtures("_way")
 def test_nothing_is_near_to_nothing() -> None:
     assert cosines([1.0], []) == []
     assert cosines([0.0, 0.0], [[1.0, 2.0], None]) == [0.0, 0.0]
