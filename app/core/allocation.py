@@ -196,8 +196,11 @@ def decide(
     selection = None
     if prospects is not None or wants_selection(request, candidates):
         aim = _aim(request, policy, agent, now)
+        default_scope = FIRST_TIER if policy.text_kind == "query" else SHARED_SCOPE
         if prospects is not None:
-            candidates, scores = shortlist(aim, prospects, budget=budget.tokens)
+            candidates, scores = shortlist(
+                aim, prospects, budget=budget.tokens, rooms=offer.rooms, default_scope=default_scope
+            )
         else:
             scores = appraise(aim, candidates)
         selection = select(
@@ -207,7 +210,7 @@ def decide(
             budget=budget.tokens,
             rigid=policy.rigid,
             now=aim.at,
-            default_scope=FIRST_TIER if policy.text_kind == "query" else SHARED_SCOPE,
+            default_scope=default_scope,
             render=request.render,
             count=count,
             explain=request.explain,

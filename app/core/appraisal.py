@@ -6,13 +6,15 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 
-from app.core.memory import REFERENCE, Candidate
+from app.core.budgets import Room
+from app.core.memory import REFERENCE, Candidate, scope_in
 from app.core.passages import Passage, statistics_of, traits_of
 from app.core.profiles import ScoreWeights, Scoring
 from app.core.recall import Prospects
 from app.core.retrieval import Relevance, relevances
 from app.core.scoped import original_score
 from app.core.scoring import Score, Scorer, freshness
+from app.core.screening import SHARED_SCOPE
 from app.core.values import value
 from app.core.windows import micros, moment
 
@@ -83,7 +85,13 @@ def appraise(aim: Aim, candidates: Sequence[Candidate]) -> list[Score]:
 
 
 def shortlist(
-    aim: Aim, prospects: Prospects, *, budget: int | None, least: int = SHORTLIST_LEAST
+    aim: Aim,
+    prospects: Prospects,
+    *,
+    budget: int | None,
+    rooms: Sequence[Room] = (),
+    default_scope: str = SHARED_SCOPE,
+    least: int = SHORTLIST_LEAST,
 ) -> tuple[list[Candidate], list[Score]]:
     """The stored memories that come into question, with their scores.
 
@@ -119,7 +127,9 @@ def shortlist(
     )
     if aim.agent is not None:
         found = [_scoped(aim, prospects, at, one) for at, one in enumerate(found)]
-    chosen = _best(aim, [one.value for one in found], prospects, budget=budget, least=least)
+    chosen = _best(
+        aim, [one.value for one in found], prospects, budget, rooms, default_scope, least
+    )
     candidates = [candidate_at(prospects, at) for at in chosen]
     half_life = float(aim.half_life_hours)
     return candidates, [
@@ -200,26 +210,51 @@ def candidate_at(prospects: Prospects, at: int) -> Candidate:
 
 
 def _best(
-    aim: Aim, values: Sequence[float], prospects: Prospects, *, budget: int | None, least: int
+    aim: Aim,
+    values: Sequence[float],
+    prospects: Prospects,
+    budget: int | None,
+    rooms: Sequence[Room],
+    default_scope: str,
+    least: int,
 ) -> list[int]:
-    """Indexes of the shortlisted. What could not be selected beside better ones (copies, others
-    of a group, what has expired or is too large) is among them and takes no place of theirs."""
-    memories, now = prospects.memories, micros(aim.at)
+    """Indexes of the shortlisted: the best by score, and by score for a token, until they more
+    than fill the budget and each room.
+
+    What could not be selected beside better ones (copies, others of a group, what has expired or
+    is too large) is among them and takes no place of theirs.
+    """
+    memories, tokens, now = prospects.memories, prospects.tokens, micros(aim.at)
+    names = [room.name for room in rooms if room.tokens]
+    scopes = {one.scope for one in memories} if names else set()
+    homes = {scope: scope_in(names, scope or default_scope) for scope in scopes}
     chosen = {at: None for at, one in enumerate(memories) if one.pinned}
-    room, total, count = SHORTLIST_ROOM * (budget or 0), 0, 0
-    seen: set[bytes | str] = set()
-    ranked = sorted(range(len(values)), key=lambda at: (-values[at], memories[at].id))
-    for at in ranked:
-        if total >= room and count >= least:
-            break
-        chosen[at] = None
-        one, tokens = memories[at], prospects.tokens[at]
-        names = (one.content, one.group or one.content)
-        expired = one.expires_at is not None and one.expires_at <= now
-        if not expired and (budget is None or tokens <= budget) and seen.isdisjoint(names):
-            seen.update(names)
-            total += tokens
-            count += 1
+    by_score = sorted(range(len(values)), key=lambda at: (-values[at], memories[at].id))
+    orders = [by_score]
+    if budget:
+        orders.append(sorted(by_score, key=lambda at: -values[at] / (tokens[at] or 1)))
+    for ranked in orders:
+        wanted, count = SHORTLIST_ROOM * (budget or 0), least
+        free = {room.name: SHORTLIST_ROOM * room.tokens for room in rooms if room.tokens}
+        seen: set[bytes | str] = set()
+        for at in ranked:
+            one, size = memories[at], tokens[at]
+            home = homes.get(one.scope)
+            if wanted <= 0 and count <= 0 and home not in free:
+                if not free:
+                    break
+                continue
+            chosen[at] = None
+            same = (one.content, one.group or one.content)
+            is_past = one.expires_at is not None and one.expires_at <= now
+            if is_past or (budget is not None and size > budget) or not seen.isdisjoint(same):
+                continue
+            seen.update(same)
+            wanted, count = wanted - size, count - 1
+            if home is not None and home in free:
+                free[home] -= size
+                if free[home] <= 0:
+                    del free[home]
     return list(chosen)
 
 

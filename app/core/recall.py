@@ -19,15 +19,33 @@ MOST_COMMON = 6
 MOST_BESIDE = 12
 """Rarer words that one of them is looked for beside."""
 
-LEAST_HITS, MOST_HITS = 48, 400
+LEAST_HITS, MOST_HITS = 48, 1_000
 """Memories that the text index gives."""
 TOKENS_OF_A_HIT = 20
-"""One for so many tokens of the budget: more than can fit, as most memories are longer."""
+"""One for so many tokens of the budget, or for fewer where memories are shorter."""
+TOKENS_OF_A_WORD = 1.5
 
 
-def hits_for(room: int) -> int:
-    """How many memories the text index is asked for where so many tokens are to be filled."""
-    return min(MOST_HITS, max(LEAST_HITS, room // TOKENS_OF_A_HIT))
+@value
+class Wish:
+    """How much a request can use of what it may see."""
+
+    room: int
+    """Tokens to fill."""
+    least: int = LEAST_HITS
+    """Memories that are looked at in any case."""
+    now: int
+    """Microseconds: what has expired by then cannot be used."""
+    embedding: Sequence[float] | None = None
+    """Of the question."""
+
+
+def hits_for(known: Statistics, room: int) -> int:
+    """How many memories the text index is asked for where so many tokens are to be filled: more
+    than can fit."""
+    words = known.length / max(1, known.memories)
+    tokens = max(1.0, min(TOKENS_OF_A_HIT, TOKENS_OF_A_WORD * words))
+    return int(min(MOST_HITS, max(LEAST_HITS, room / tokens)))
 
 
 @value

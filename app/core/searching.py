@@ -6,9 +6,10 @@ from datetime import datetime
 
 from app.core.appraisal import SHORTLIST_LEAST, Aim, shortlist
 from app.core.packing import select
-from app.core.recall import LEAST_HITS, MOST_HITS, Prospects
+from app.core.recall import LEAST_HITS, MOST_HITS, Prospects, Wish
 from app.core.scoring import Part
 from app.core.values import value
+from app.core.windows import micros
 
 DEFAULT_LIMIT = 20
 
@@ -64,9 +65,14 @@ class Hits:
     """Of all items."""
 
 
-def hits_for(sought: Sought) -> int:
-    """How many memories the text index is asked for: some more than are wanted."""
-    return min(MOST_HITS, LEAST_HITS + 2 * sought.limit)
+def wish_of(sought: Sought) -> Wish:
+    """How much a search can use: some more than are wanted."""
+    return Wish(
+        room=sought.max_tokens or 0,
+        least=min(MOST_HITS, LEAST_HITS + 2 * sought.limit),
+        now=micros(sought.at),
+        embedding=sought.query_embedding,
+    )
 
 
 def search(aim: Aim, prospects: Prospects, *, limit: int, max_tokens: int | None) -> Hits:

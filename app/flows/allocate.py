@@ -13,10 +13,11 @@ from app.core.complexity import Verdict, default, detect, given
 from app.core.errors import Unavailable
 from app.core.memory import Candidate
 from app.core.profiles import AgentMatch, ResolvedPolicy
-from app.core.recall import View, hits_for
+from app.core.recall import View, Wish
 from app.core.retrieval import probe
 from app.core.signals import SignalTable
 from app.core.values import value
+from app.core.windows import micros
 from app.gateways.tokens import TokenCounter
 from app.store.allocations import New, add_many, encode
 from app.store.database import Store
@@ -85,8 +86,8 @@ async def allocate(
     )
     if request.select == "stored":
         try:
-            hits = hits_for(tokens_for(policy, verdict))
-            decision = await _from_stored(store, tokens, texts, request, agent, hits, now, work)
+            room = tokens_for(policy, verdict)
+            decision = await _from_stored(store, tokens, texts, request, agent, room, now, work)
         except Unavailable as error:
             if policy.enforcement == "hard":
                 raise
@@ -123,12 +124,12 @@ async def _from_stored(
     texts: TextCache,
     request: Request,
     agent: AgentMatch | None,
-    hits: int,
+    room: int,
     now: datetime,
     work: Callable[..., Decision],
 ) -> Decision:
     """The decision about the stored memories that the request may see and that may answer it."""
-    question = probe(request.task or "", request.as_of or now)
+    at = request.as_of or now
     view = View(
         workspace=request.workspace,
         project=request.project,
@@ -138,11 +139,10 @@ async def _from_stored(
         store,
         texts,
         view,
-        question,
-        hits=hits,
+        probe(request.task or "", at),
+        Wish(room=room, now=micros(at), embedding=request.query_embedding),
         encoding=tokens.encoding_for(request.model),
         count=tokens.count_many,
-        embedding=request.query_embedding,
         then=lambda prospects: work(prospects=prospects),
     )
 

@@ -6,7 +6,7 @@ from app.core.appraisal import Aim
 from app.core.profiles import ResolvedPolicy
 from app.core.recall import Prospects, View
 from app.core.retrieval import probe
-from app.core.searching import Hits, Sought, hits_for, search
+from app.core.searching import Hits, Sought, search, wish_of
 from app.gateways.tokens import TokenCounter
 from app.store.database import Store
 from app.store.prospects import gather
@@ -26,10 +26,9 @@ async def search_memories(
         texts,
         View(workspace=sought.workspace, project=sought.project, agent=agent),
         probe(sought.query, sought.at),
-        hits=hits_for(sought),
+        wish_of(sought),
         encoding=tokens.encoding_for(sought.model),
         count=tokens.count_many,
-        embedding=sought.query_embedding,
         then=partial(_found, sought, policy),
     )
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from app.core.errors import Unavailable
-from app.core.recall import KeptText, Prospects, View
+from app.core.recall import KeptText, Prospects, View, Wish
 from app.core.retrieval import Probe
 from app.core.windows import micros
 from app.store.database import Store, Tx, in_chunks
@@ -26,11 +26,10 @@ async def gather(
     texts: TextCache,
     view: View,
     question: Probe,
+    wish: Wish,
     *,
-    hits: int,
     encoding: str,
     count: Count,
-    embedding: Sequence[float] | None = None,
     then: Callable[[Prospects], R],
 ) -> R:
     """What `then` makes of the stored memories of a view that a question may need.
@@ -43,9 +42,8 @@ async def gather(
         texts=texts,
         view=view,
         question=question,
-        hits=hits,
+        wish=wish,
         encoding=encoding,
-        embedding=embedding,
     )
 
     def work() -> tuple[R, Mapping[bytes, int]]:
@@ -81,12 +79,11 @@ def _read(
     texts: TextCache,
     view: View,
     question: Probe,
-    hits: int,
+    wish: Wish,
     encoding: str,
-    embedding: Sequence[float] | None,
 ) -> Prospects:
     ranges = [(micros(since), micros(until)) for since, until in question.spans]
-    recalled = recall(tx, view, question.words, hits=hits, ranges=ranges, embedding=embedding)
+    recalled = recall(tx, view, question.words, wish, ranges=ranges)
     contents = {one.content for one in recalled.memories}
     kept = texts.get_many(view.workspace, contents)
     unknown = contents - kept.keys()

@@ -6,7 +6,7 @@ from typing import Any
 
 from app.core.embeddings import FLOAT_BYTES, most_compared, nearest
 from app.core.passages import Statistics
-from app.core.recall import Found, View, gain, rarity, searches, spans
+from app.core.recall import Found, View, Wish, gain, hits_for, rarity, searches, spans
 from app.core.values import value
 from app.store.database import Tx, in_chunks
 from app.store.textindex import NUMBERS, length_class, length_in, place_of
@@ -101,29 +101,30 @@ def recall(
     tx: Tx,
     view: View,
     words: Sequence[str],
+    wish: Wish,
     *,
-    hits: int,
     ranges: Iterable[tuple[int, int]] = (),
-    embedding: Sequence[float] | None = None,
 ) -> Recalled:
     """The active memories of a view that may answer a question of these distinct words.
 
-    All of them where they are at most `SMALL`, else the best `hits` and what may answer beside
-    these; the newest where no memory has a word. `ranges`: stretches of time (since ≤ created_at <
-    until, microseconds) that the question names. `embedding`: of the question; those of memories
-    are fetched, too, and so are the memories that are nearest to it.
+    All of them where they are at most `SMALL`; else of the best by the index as many as the wish
+    can use (equal contents and what has expired are not counted), what may answer beside these, and
+    the newest where no memory has a word. `ranges`: stretches of time (since ≤ created_at < until,
+    microseconds) that the question names. With an embedding those of memories are fetched, too, and
+    so are the memories that are nearest to it.
     """
     known = words_in(tx, view, words)
-    query = _Query(tx, view, embeddings=embedding is not None)
+    query = _Query(tx, view, embeddings=wish.embedding is not None)
     if _is_small(query, known.memories):
         everything = f"memories m WHERE {query.place()} AND {query.visible()}"
         return Recalled(statistics=known, memories=query.fetch(everything))
-    best = (_hits if tx.is_sqlite else _vector_hits)(query, known, hits)
+    hits = max(wish.least, hits_for(known, wish.room))
+    best = (_hits if tx.is_sqlite else _vector_hits)(query, known, hits, wish.now)
     found = {one.id: one for one in best}
     others = [_neighbours(query.again(), best[:NEIGHBOURED]), _pinned(query.again())]
     others += [_made_in(query.again(), since, until) for since, until in ranges]
-    if embedding is not None:
-        others.append(_nearest(query.again(), embedding, hits))
+    if wish.embedding is not None:
+        others.append(_nearest(query.again(), wish.embedding, hits))
     if view.agent is not None:
         others.append(_own(query.again(), view.agent))
     if not best:
@@ -166,7 +167,7 @@ def _is_small(query: _Query, memories: int) -> bool:
     return bool(query.tx.fetch(sql, counting.values)[0][0] <= SMALL)
 
 
-def _hits(query: _Query, known: Statistics, wanted: int) -> list[Found]:
+def _hits(query: _Query, known: Statistics, wanted: int, now: int) -> list[Found]:
     """The best memories by BM25, best first, from SQLite's index."""
     tx = query.tx
     scores: dict[int, float] = {}
@@ -176,8 +177,7 @@ def _hits(query: _Query, known: Statistics, wanted: int) -> list[Found]:
         surprise = rarity(known, word)
         for (number,) in tx.fetch(sql, (query.match(word, beside),)):
             scores[number] = scores.get(number, 0.0) + surprise * gains[number // NUMBERS]
-    most = wanted if query.view.agent is None else LOOKED_AT
-    ranked = sorted(scores, key=scores.__getitem__, reverse=True)[:most]
+    ranked = sorted(scores, key=scores.__getitem__, reverse=True)[:LOOKED_AT]
     found: list[Found] = []
     for numbers in in_chunks(ranked, wanted):
         looking = query.again()
@@ -189,15 +189,32 @@ def _hits(query: _Query, known: Statistics, wanted: int) -> list[Found]:
         )
         rows.sort(key=lambda row: (-scores[row[0]], row[0]))
         found += [Found._make(row[1:]) for row in rows]
-        if len(found) >= wanted:
+        if _enough(found, wanted, now):
             break
-    return found[:wanted]
+    return found
 
 
-def _vector_hits(query: _Query, known: Statistics, wanted: int) -> list[Found]:
-    """The same from PostgreSQL's index, which does the sums.
+def _enough(found: Sequence[Found], wanted: int, now: int) -> bool:
+    """Whether so many of them could be selected: one of equal contents, none that has expired."""
+    alive = {one.content for one in found if one.expires_at is None or one.expires_at > now}
+    return len(alive) >= wanted
 
-    They are done before memories are looked up: without statistics of its own PostgreSQL might
+
+def _vector_hits(query: _Query, known: Statistics, wanted: int, now: int) -> list[Found]:
+    """The same from PostgreSQL's index, which does the sums."""
+    found: list[Found] = []
+    first = wanted if query.view.agent is None else LOOKED_AT
+    for ranked, most in ((first, wanted), (LOOKED_AT, LOOKED_AT)):
+        found = _ranked_by_vectors(query.again(), known, ranked, most)
+        if len(found) < most or _enough(found, wanted, now):
+            break
+    return found
+
+
+def _ranked_by_vectors(query: _Query, known: Statistics, ranked: int, most: int) -> list[Found]:
+    """At most so many memories of those that the index ranks first, the best first.
+
+    The sums are done before memories are looked up: without statistics of its own PostgreSQL might
     begin at the other end, and match every memory of a place by itself.
     """
     looked_for = searches(known, ENOUGH)
@@ -211,15 +228,14 @@ def _vector_hits(query: _Query, known: Statistics, wanted: int) -> list[Found]:
         surprise = f"{marks(rarity(known, word))}::float8"
         sums.append(f"CASE WHEN {held} THEN {surprise} * {gains} ELSE 0 END")
     match = " | ".join(f"({query.match(word, beside)})" for word, beside in looked_for)
-    most = wanted if query.view.agent is None else LOOKED_AT
     best = (
         f"(SELECT v.id, {' + '.join(sums)} AS score FROM memory_vectors v"
         f" WHERE v.workspace = {marks(query.view.workspace)} AND v.terms @@ {marks(match)}::tsquery"
-        f" ORDER BY score DESC, v.id LIMIT {marks(most)}) best"
+        f" ORDER BY score DESC, v.id LIMIT {marks(ranked)}) best"
     )
     return query.fetch(
         f"{best} JOIN memories m ON m.id = best.id WHERE {query.place()} AND {query.visible()}"
-        f" ORDER BY best.score DESC, m.id LIMIT {marks(wanted)}"
+        f" ORDER BY best.score DESC, m.id LIMIT {marks(most)}"
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.core.recall import View
+from app.core.recall import View, Wish
 from app.store.recall import SMALL, recall
 from tests.running import Running
 
@@ -115,7 +115,9 @@ async def test_the_index_finds_the_needle_its_neighbours_and_the_pinned_in_a_lar
     await keep(service.client, *many)
 
     view = View(workspace="w")
-    found = service.house.store.read_now(lambda tx: recall(tx, view, ["zeppelin"], hits=50))
+    found = service.house.store.read_now(
+        lambda tx: recall(tx, view, ["zeppelin"], Wish(room=0, now=0))
+    )
 
     assert {one.id for one in found.memories} == {
         *("m0498", "m0499", "m0500", "m0501", "m0502"),
@@ -299,3 +301,72 @@ async def test_an_embedding_finds_what_has_no_word_of_the_question(service: Runn
     assert best[0]["id"] == "m0077"
     elsewhere = {**question, "workspace": "v", "query_embedding": [0.0, 0.0, 1.0]}
     assert await search(service.client, **elsewhere) == []
+
+
+async def selected(service: Running, **request: object) -> dict[str, Any]:
+    answer = await service.client.post("/allocate", json={"select": "stored", **request})
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()["selection"]
+    return found
+
+
+async def test_many_short_ones_are_worth_more_than_few_long_ones(service: Running) -> None:
+    long = [{"text": f"deploy guide {n} " + "with all its many details " * 60} for n in range(40)]
+    short = [{"text": f"deploy note {n}"} for n in range(400)]
+    await keep(service.client, *[{"workspace": "w", **one} for one in long + short])
+    asked = {"workspace": "w", "task": "deploy guide", "max_tokens": 1000, "model": "gpt-4o"}
+    stored = await selected(service, **asked)
+    given = await service.client.post(
+        "/allocate",
+        json={
+            **asked,
+            "select": "given",
+            "memories": [{"id": f"m{n}", **one} for n, one in enumerate(long + short)],
+        },
+    )
+    assert stored["value"] >= 0.95 * given.json()["selection"]["value"]
+    assert stored["upper_bound"] >= stored["value"]
+
+
+async def test_a_room_gets_its_floor_however_well_others_match(service: Running) -> None:
+    agent = "specialists/dbt-expert"
+    for scope, text, its in (
+        ("global", "the warehouse deploy of models, step by step", None),
+        ("agent_patterns", "a habit of models", agent),
+    ):
+        many = [
+            {"text": f"{text} {n} " + "and so on " * 30, "scope": scope, "agent": its}
+            for n in range(150)
+        ]
+        await keep(service.client, *many)
+    found = await selected(
+        service, agent="dbt-expert", task="deploy the warehouse", max_tokens=9000
+    )
+    by_scope = {"global": 0, "agent_patterns": 0}
+    for one in found["selected"]:
+        by_scope[one["scope"]] += one["tokens"]
+    assert by_scope["agent_patterns"] >= 0.9 * 4500
+
+
+async def test_copies_and_what_has_expired_hide_nothing_in_a_large_place(service: Running) -> None:
+    matching = [{"text": f"zeppelin note {n}"} for n in range(600)]
+    for place, others in (
+        ("copies", [{"text": "zeppelin zeppelin"} for _ in range(300)]),
+        (
+            "expired",
+            [
+                {"text": f"zeppelin zeppelin {n}", "expires_at": "2020-01-01T00:00:00Z"}
+                for n in range(300)
+            ],
+        ),
+    ):
+        await keep(service.client, *[{"workspace": place, **one} for one in others + matching])
+        found = await selected(service, workspace=place, task="zeppelin", max_tokens=1500)
+        assert found["tokens"] > 1000, place
+
+
+async def test_short_facts_fill_the_budget_of_a_large_place(service: Running) -> None:
+    many = [{"workspace": "w", "text": f"zeppelin {n}"} for n in range(SMALL + 200)]
+    await keep(service.client, *many)
+    found = await selected(service, workspace="w", task="zeppelin", max_tokens=3000)
+    assert found["tokens"] > 2500

@@ -18,7 +18,11 @@ def known(containing: dict[str, int]) -> Statistics:
 
 @given(room=st.integers(0, 10**9), more=st.integers(0, 10**9))
 def test_a_larger_budget_looks_at_no_fewer_and_at_enough_to_fill_it(room: int, more: int) -> None:
-    assert LEAST_HITS <= hits_for(room) <= hits_for(room + more) <= MOST_HITS
+    few = hits_for(known({}), room)
+    assert LEAST_HITS <= few <= hits_for(known({}), room + more) <= MOST_HITS
+    short = Statistics(memories=1_000, length=3_000, containing={})
+    assert few <= hits_for(short, room)
+    assert hits_for(short, 100) * 5 > 100
 
 
 @given(containing=counts)
