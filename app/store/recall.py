@@ -17,7 +17,7 @@ ENOUGH = 1_500
 """Memories holding rarer words above which a word counts only beside these."""
 MOST_POSTINGS = 5_000
 """Memories read of one word on SQLite, the shorter first."""
-NEIGHBOURED = 20
+NEIGHBOURED = 12
 """Best hits whose neighbours in their session are looked at, too."""
 REACH = 2
 """How many positions away a neighbour is."""
