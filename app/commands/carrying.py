@@ -93,6 +93,10 @@ async def import_all(
                 logs += calls.find(name, called)
                 continue
             with open_source(name) as source:
+                if source.is_empty:
+                    _say(out, f"{source.name} is empty")
+                    complete = False
+                    continue
                 if wanted.replace and source.kind not in ("policy", "memories"):
                     raise Trouble(
                         f"{name}: --replace is for policy files and memories.", code=MISUSED

@@ -66,6 +66,11 @@ class Source:
             raise Trouble(f"{name} is compressed: unpack it (gunzip for .gz), then import that.")
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing in it."""
+        return len(self._head) < HEAD and not self._head.strip()
+
+    @property
     def kind(self) -> Kind:
         """What it holds, by its content, else by its name."""
         known = BY_SUFFIX.get(Path(self.name).suffix.lower())

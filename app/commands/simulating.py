@@ -96,6 +96,8 @@ def notes(result: Result) -> Iterator[str]:
     """What the figures are about, in lines."""
     since, until = result["window"]["since"], result["window"]["until"]
     yield f"{result['recorded']['executions']:,} runs of {since} to {until}"
+    if result["sealed_until"]:
+        yield f"runs before {result['sealed_until']} are kept no longer"
     for reason, count in result["kept"].items():
         yield f"{count:,} kept their budget: {WHY_KEPT.get(reason, reason)}"
     if result["unbudgeted"]:

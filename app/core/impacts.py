@@ -22,11 +22,12 @@ class Impact:
     tokens_saved: int
     """Budget tokens: those recorded less those of the proposal."""
     exceedances_avoided: int
-    unmet_avoided: int
-    used_tokens_saved: int
+    unmet_avoided: int | None
+    """None where only cells of like runs were replayed, as the two below: they do not say."""
+    used_tokens_saved: int | None
     """Tokens loaded: less than zero where runs that were cut would have had more."""
     usd_saved: str | None
-    """Decimal USD of the priced runs; None where none is priced."""
+    """Decimal USD of the priced runs; None where none is priced, too."""
 
 
 def budgets_under(book: PolicyBook, profile: str) -> BudgetOf:
@@ -63,36 +64,36 @@ def no_impact(cell: Cell) -> Impact:
 
 
 def impact_of_sums(
-    sums: Mapping[CellName, Cell], sketches: Mapping[CellName, bytes], budget_of: BudgetOf
+    sums: Mapping[CellName, Cell],
+    sketches: Mapping[CellName, tuple[bytes, bytes]],
+    budget_of: BudgetOf,
 ) -> Impact:
-    """What `simulation.replay_cells` would change, of cells whose sketches are encoded still.
+    """What `simulation.replay_cells` would change, of cells whose sketches are encoded still: what
+    to add, and what to take away again.
 
-    Most of that is merging sketches; here their values are counted from a bound on.
+    Most of that is merging sketches; here their values are counted from a bound on. What runs would
+    have loaded is not known of cells, nor who would have been met.
     """
-    tokens = exceeded = unmet = 0
-    is_priced = False
+    tokens = exceeded = 0
     for name, cell in sums.items():
         if not cell.executions:
             continue
-        is_priced |= cell.priced > 0
         run = _like(name, cell)
         budget = budget_of(run)
         if budget == run.budget:
             continue
-        would = _exceeded(cell, sketches.get(name, b""), budget)
+        would = _exceeded(cell, sketches.get(name, (b"", b"")), budget)
         if run.used > budget:
             would += cell.executions - cell.rated
         bounded = max if budget * cell.executions < cell.budget else min
-        more = bounded(would, cell.exceeded) - cell.exceeded
         tokens += cell.budget - budget * cell.executions
-        exceeded -= more
-        unmet += cell.unmet - max(0, cell.unmet - max(0, more))
+        exceeded -= bounded(would, cell.exceeded) - cell.exceeded
     return Impact(
         tokens_saved=tokens,
         exceedances_avoided=exceeded,
-        unmet_avoided=unmet,
-        used_tokens_saved=0,
-        usd_saved="0" if is_priced else None,
+        unmet_avoided=None,
+        used_tokens_saved=None,
+        usd_saved=None,
     )
 
 
@@ -113,7 +114,7 @@ def _mean(total: int, count: int) -> int:
     return (2 * total + count) // (2 * count)
 
 
-def _exceeded(cell: Cell, sketch: bytes, budget: int) -> int:
+def _exceeded(cell: Cell, sketch: tuple[bytes, bytes], budget: int) -> int:
     """How many of the rated runs used more than a budget, had all had the mean of theirs."""
     if cell.pct_min is None or cell.pct_max is None or not cell.budget:
         return 0
@@ -129,4 +130,5 @@ def _exceeded(cell: Cell, sketch: bytes, budget: int) -> int:
     bucket = max(0, bucket_of(budget * whole // cell.budget) - 1)
     while not exceeds(min(max(value_of(bucket), cell.pct_min), cell.pct_max)):
         bucket += 1
-    return count_from(sketch, bucket)
+    added, taken = sketch
+    return count_from(added, bucket) - count_from(taken, bucket)

@@ -129,6 +129,8 @@ class Fit:
     """The profile that it gets now; empty: none."""
     is_assigned: bool
     """Whether it has that by name, not as everybody nobody knows."""
+    short_now: int
+    """Runs that would be short under the profile that it gets now."""
     missing: int = 0
     """Runs that are missing before anything is proposed."""
 
@@ -217,6 +219,7 @@ def fit_of(ledger: Ledger, agent: str, *, book: PolicyBook, least: int) -> Fit:
     median, p95 = need.median_and_p95
     has, is_assigned = _now(book, agent)
     is_few = need.runs < least
+    held = next((one for one in ledger.choices if one.name == has), None)
     choice = outcome = own = None
     if not is_few:
         choice = next((one for one in ledger.choices if ledger.fits(need, one)), None)
@@ -235,6 +238,7 @@ def fit_of(ledger: Ledger, agent: str, *, book: PolicyBook, least: int) -> Fit:
         own=own,
         has=has,
         is_assigned=is_assigned,
+        short_now=0 if held is None else ledger.under(need, held).short,
         missing=max(0, least - need.runs),
     )
 

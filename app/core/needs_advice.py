@@ -1,6 +1,7 @@
 """Advise which agents to give which profiles, and which profiles to make."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from itertools import chain, count
 
 from app.core.needs import COVERED, USUAL, Choice, Fit
 from app.core.report_commands import agent_path, of_workspace, put
@@ -14,19 +15,21 @@ def advice(fits: Sequence[Fit], choices: Sequence[Choice], workspace: str) -> li
     """Profiles to make and to assign, the most worthwhile first."""
     largest = max(choices, key=lambda one: one.usual, default=None)
     found = []
+    taken = {one.name for one in choices}
     for fit in fits:
         if not fit.has:  # nothing can be assigned to it
             continue
         if fit.own is not None:
-            found.append(_own_profile(fit, largest, workspace))
+            found.append(_own_profile(fit, largest, workspace, taken))
         elif fit.choice is not None and (fit.has != fit.choice.name or not fit.is_assigned):
             found.append(_assignment(fit, fit.choice, workspace))
     return sorted(found, key=lambda one: -one.weight)
 
 
-def _own_profile(fit: Fit, largest: Choice | None, workspace: str) -> Todo:
+def _own_profile(fit: Fit, largest: Choice | None, workspace: str, taken: set[str]) -> Todo:
     own = fit.own or 0
-    name = _profile_name(fit.agent)
+    name = _profile_name(fit.agent, taken)
+    taken.add(name)
     body = {
         "description": f"What {COVERED} of 100 runs of {fit.agent} need"[:200],
         "base_budget": own,
@@ -49,7 +52,7 @@ def _own_profile(fit: Fit, largest: Choice | None, workspace: str) -> Todo:
             f"{put(f'/profiles/{name}', body, workspace=where)}\n"
             f"{put(agent_path(fit.agent), {'profile': name}, workspace=where)}"
         ),
-        weight=float(fit.need.used),
+        weight=max(float(fit.need.used), _lacking(fit)),
     )
 
 
@@ -65,11 +68,21 @@ def _assignment(fit: Fit, choice: Choice, workspace: str) -> Todo:
             f" would have been short. {has}."
         ),
         how=put(agent_path(fit.agent), {"profile": choice.name}, workspace=of_workspace(workspace)),
-        weight=float(0 if outcome is None else outcome.saved),
+        weight=_lacking(fit) + (0 if outcome is None else outcome.saved),
     )
 
 
-def _profile_name(agent: str) -> str:
-    """A name for an agent's own profile that may stand in a path and on a command line."""
+def _lacking(fit: Fit) -> float:
+    """Tokens that runs needed for which the profile has no room that their agent gets now."""
+    return fit.short_now * fit.median
+
+
+def _profile_name(agent: str, taken: Container[str]) -> str:
+    """A name for an agent's own profile that may stand in a path and on a command line.
+
+    A name that is taken gets a number: putting that profile would change it for other agents.
+    """
     kept = "".join(one if one.isascii() and one.isalnum() else "-" for one in agent)
-    return "-".join(filter(None, kept.split("-")))[:100] or "own"
+    name = "-".join(filter(None, kept.split("-")))[:100] or "own"
+    numbered = (f"{name}-{number}" for number in count(2))
+    return next(one for one in chain([name], numbered) if one not in taken)

@@ -5,6 +5,7 @@ packed again they take one entry a scope.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from struct import Struct
 from struct import error as StructError
 from typing import Final
@@ -21,8 +22,13 @@ _ONE = Struct("<BHQQQ")
 _MANY = Struct("<12qI")
 """The sums of several events, and the length of their sketch, which follows."""
 
-_MANY_TOKENS = Struct("<72xqq8xI")
-"""Of these the tokens used, with and without a budget, and the length of the sketch."""
+
+@lru_cache(maxsize=256)
+def _many_tokens(length: int) -> Struct:
+    """Of such an entry the name, the tokens used, with and without a budget, and the length of
+    the sketch."""
+    return Struct(f"<3x{length}s72xqq8xI")
+
 
 _SINGLE: Final = 1
 _BUDGETED: Final = 2
@@ -132,15 +138,14 @@ def _unpack_tokens(packed: bytes) -> dict[str, int]:
         if what > _ALL:
             raise ValueError("packed scopes hold an entry of an unknown kind")
         if what:
-            _, length, _, tokens, _ = _ONE.unpack_from(packed, at)
+            what, length, _, tokens, _ = _ONE.unpack_from(packed, at)
             at += _ONE.size + length
             name = packed[at - length : at]
         else:
             _, length = _HEAD.unpack_from(packed, at)
-            at += _HEAD.size + length
-            name = packed[at - length : at]
-            used, unbudgeted, size = _MANY_TOKENS.unpack_from(packed, at)
-            at += _MANY.size + size
+            entry = _many_tokens(length)
+            name, used, unbudgeted, size = entry.unpack_from(packed, at)
+            at += entry.size + size
             tokens = used + unbudgeted
         found[name] = get(name, 0) + tokens
     if at > end:

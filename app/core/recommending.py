@@ -73,11 +73,14 @@ class Ruling:
     off_scopes: tuple[str, ...]
     """Scopes whose share is off their weight, whatever the action."""
     reason: str
+    is_held_back: bool = False
+    """Whether it is only shown, however sure: a change was applied among the runs behind it."""
 
     def is_recommended(self, tuning: Tuning) -> bool:
         """Whether it is sure enough to be recommended, and not only shown."""
         least = Fraction(tuning.recommendation_confidence_threshold)
-        return self.confidence is not None and self.confidence >= least
+        is_sure = self.confidence is not None and self.confidence >= least
+        return is_sure and not self.is_held_back
 
 
 def evidence_of(cell: Cell, scopes: Mapping[str, int]) -> Evidence:

@@ -37,7 +37,7 @@ def advice_part(found: Sequence[Recommendation], *, days: int) -> Part:
         text=_text(found, ready),
         figures=(
             Figure(label="To apply", value=len(ready), unit="count"),
-            Figure(label="Shown, not sure enough", value=len(changes) - len(ready), unit="count"),
+            Figure(label="Shown only", value=len(changes) - len(ready), unit="count"),
             Figure(label="Fit as they are", value=maintained, unit="count"),
             Figure(label="Too few runs", value=deferred, unit="count"),
         ),
@@ -59,7 +59,9 @@ def is_ready(one: Recommendation) -> bool:
 
 
 def todo_of(found: Sequence[Recommendation]) -> tuple[Todo, ...]:
-    """Apply what is sure: the most tokens a week first."""
+    """Apply what is sure, weighed by tokens a week; of downgrades only that which frees most."""
+    ready = sorted(filter(is_ready, found), key=lambda one: -_weight(one))
+    later = {one.id for one in [one for one in ready if one.action == "downgrade"][1:]}
     return tuple(
         Todo(
             title=_what(one),
@@ -67,8 +69,8 @@ def todo_of(found: Sequence[Recommendation]) -> tuple[Todo, ...]:
             how=post(f"/recommendations/{one.id}/apply"),
             weight=_weight(one),
         )
-        for one in found
-        if is_ready(one)
+        for one in ready
+        if one.id not in later
     )
 
 
@@ -80,7 +82,10 @@ def _text(found: Sequence[Recommendation], ready: Sequence[Recommendation]) -> s
         )
     if all(one.action in ("maintain", "defer") for one in found):
         return "No budget needs a change: those with enough runs are well used and rarely exceeded."
-    return "None of the changes is sure enough to be recommended; they are shown all the same."
+    return (
+        "None of the changes is recommended: each is not sure enough, has nothing left to change"
+        " to, or counts runs from before the last one. They are shown all the same."
+    )
 
 
 def _tables(found: Sequence[Recommendation]) -> Iterator[Table]:
@@ -177,8 +182,14 @@ def _changed(number: int, verb: str, opposite: str, what: str) -> str:
 
 
 def _weight(one: Recommendation) -> float:
-    """Tokens a week that it is about: budget freed, or the budgets of runs that lacked room."""
-    runs = max(one.samples, 1)
-    each = float(one.evidence.get("budget_tokens") or 0) / runs
-    tokens = max(one.impact.tokens_saved, 0) + max(one.impact.exceedances_avoided, 0) * each
+    """Tokens a week that it is about: budget freed, or those of runs that lacked room, whether or
+    not the next profile has enough."""
+    tokens = float(max(one.impact.tokens_saved, 0))
+    if one.action == "upgrade":
+        wanted = max(_counted(one, "budget_tokens"), _counted(one, "used_tokens"))
+        tokens += _counted(one, "exceeded") * wanted / max(one.samples, 1)
     return WEEK_DAYS * tokens / max(one.window_days, 1)
+
+
+def _counted(one: Recommendation, name: str) -> int:
+    return int(one.evidence.get(name) or 0)

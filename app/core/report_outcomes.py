@@ -174,33 +174,24 @@ def enforcement_part(found: Enforcement) -> Part:
 
 
 def unassigned_todo(
-    found: Sequence[Unassigned], *, workspace: str, default: str | None, weekly: float
+    found: Sequence[Unassigned], *, workspace: str, weekly: float
 ) -> tuple[Todo, ...]:
-    """Give the agents that run most a profile of their own."""
-    todo = []
-    for one in sorted(found, key=lambda one: (-one.runs, one.agent))[:3]:
-        profile = one.fits or default
-        if profile is None:
-            continue
-        fits = (
-            f"{profile} is the smallest whose base holds 95 % of its runs"
-            if one.fits
-            else f"none holds 95 % of its runs; {profile} is what it has now"
+    """Give the agents that run most, and that a profile holds, a profile of their own."""
+    fitting = [one for one in found if one.fits is not None]
+    return tuple(
+        Todo(
+            title=f"Assign {clipped(one.agent)} to a profile",
+            why=(
+                f"It ran {one.runs:,} times on the default profile, which is nobody's decision:"
+                f" {one.fits} is the smallest whose base holds 95 % of its runs."
+            ),
+            how=put(
+                agent_path(one.agent), {"profile": one.fits}, workspace=of_workspace(workspace)
+            ),
+            weight=weekly * one.runs,
         )
-        todo.append(
-            Todo(
-                title=f"Assign {clipped(one.agent)} to a profile",
-                why=(
-                    f"It ran {one.runs:,} times on the default profile, which is nobody's"
-                    f" decision: {fits}."
-                ),
-                how=put(
-                    agent_path(one.agent), {"profile": profile}, workspace=of_workspace(workspace)
-                ),
-                weight=weekly * one.runs,
-            )
-        )
-    return tuple(todo)
+        for one in sorted(fitting, key=lambda one: (-one.runs, one.agent))[:3]
+    )
 
 
 def _state(one: Ready) -> str:

@@ -26,6 +26,8 @@ _SPACE = "\N{NO-BREAK SPACE}"
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 _LARGE = (("T", 10**12), ("G", 10**9), ("M", 10**6))
 _MINUTE, _HOUR = 60, 3_600
+_SMALL = 0.1
+"""Per cent: below, a second digit is shown, so that something does not look like nothing."""
 
 
 def shown(value: Shown, unit: Unit) -> str:
@@ -85,7 +87,7 @@ def day(at: int) -> str:
 
 def _number(value: float, unit: Unit) -> str:
     if unit == "percent":
-        return f"{_signless(value, 1)}{_SPACE}%"
+        return f"{_signless(value, 2 if 0 < abs(value) < _SMALL else 1)}{_SPACE}%"
     if unit == "seconds":
         return _duration(value)
     if unit == "score":

@@ -211,6 +211,18 @@ def _todo(usage: Usage) -> Iterator[Todo]:
                 how=post("/recommendations/run", body),
                 weight=cell.exceeded * each,
             )
+        is_short = runs >= FEWEST_RUNS and share_interval(cell.unmet, runs)[0] > TOO_OFTEN
+        if is_short and not is_over:
+            yield Todo(
+                title=f"See what {name} lacks",
+                why=(
+                    f"{cell.unmet:,} of its {runs:,} runs needed more than their budget and kept"
+                    f" to it (95 %: {spread(cell.unmet, runs)} %). Recommendations count runs that"
+                    " went over only; this answer says which profile covers 95 of 100 runs."
+                ),
+                how=get("/reports/needs", workspace=workspace),
+                weight=weekly * cell.budget * cell.unmet / runs,
+            )
         is_failing = share_interval(cell.failed, cell.events)[0] > TOO_MANY_FAILED
         if cell.events >= FEWEST_RUNS and is_failing:
             yield Todo(

@@ -13,11 +13,17 @@ MOST_BARS = 12
 
 
 def usage_charts(usage: Usage) -> Iterator[Chart]:
+    """The bars of usage; without those that there is nothing to show of."""
+    return (chart for chart in _charts(usage) if chart.bars)
+
+
+def _charts(usage: Usage) -> Iterator[Chart]:
     rated = [(one.agent, one.tokens, one.average) for one in usage.agents]
     busiest = sorted(rated, key=lambda one: (-one[1], one[0]))[:MOST_BARS]
     averages = [(agent, average) for agent, _, average in busiest if average is not None]
+    which = f", the {MOST_BARS} that load most" if len(rated) > MOST_BARS else ""
     yield _bars(
-        "Used of the budget on average, by agent",
+        f"Used of the budget on average, by agent{which}",
         "percent",
         [
             Bar(label=agent, value=average, mark=100.0)

@@ -8,6 +8,7 @@ from app.core.needs_report import Asked, needs_report
 from app.core.policybook import PolicyBook
 from app.core.reports import Report
 from app.core.windows import DAY_S, MICROS
+from app.store.cell_reading import read_sealed
 from app.store.database import Store, Tx
 from app.store.needs import Place, read_runs
 from app.store.usage import first_and_last
@@ -59,8 +60,9 @@ async def report_needs(
 
 
 def _window(tx: Tx, question: NeedsQuestion) -> tuple[int, int]:
-    """From when until when, cut to where events are if no days are given."""
+    """From when until when, cut to where events are if no days are given, and to those kept."""
     first, last = first_and_last(tx, question.workspace) or (question.now, question.now)
-    if question.days is None:
-        return first, max(last + 1, question.now)
-    return question.now - round(question.days * DAY_S * MICROS), max(last + 1, question.now)
+    if question.days is not None:
+        first = question.now - round(question.days * DAY_S * MICROS)
+    kept = read_sealed(tx, question.workspace) * MICROS
+    return max(first, kept), max(last + 1, question.now)

@@ -1,6 +1,6 @@
 """Measure the stated outcomes of a workspace: what runs load, exceed and take, then and now."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -20,7 +20,7 @@ from app.core.monitoring import Monitor
 from app.core.outcomes import Around, Compared
 from app.core.policy_steps import last_changes
 from app.core.report_outcomes import Enforcement, Unassigned, clean_agents, enforcement_of
-from app.core.tokens_per_run import Kind, Tallies, Tally
+from app.core.tokens_per_run import Tallies
 from app.core.usage import Cell
 from app.core.values import value
 from app.core.verdicts import Outcome
@@ -28,9 +28,10 @@ from app.core.windows import pieces
 from app.store.analytics import Source
 from app.store.database import Store, Tx
 from app.store.groupcache import GroupCache
+from app.store.pacing import pause
 from app.store.policy_history import PolicyHistory
 from app.store.report_facts import first_run, first_runs, newest_monitors, runs_around
-from app.store.report_sums import read_tallies, read_whole
+from app.store.report_sums import Wanted, read_tallies, read_whole
 from app.store.shelf import PolicyShelf
 
 DAY_MICROS = 86_400_000_000
@@ -51,8 +52,6 @@ MOST_ALLOCATIONS = 500
 
 MOST_UNASSIGNED = 3
 """Unassigned agents, the busiest first, for whom a fitting profile is looked for."""
-
-Read = Callable[..., Tallies]
 
 
 @value
@@ -81,7 +80,6 @@ class Measured:
     outcomes: tuple[Outcome, ...]
     enforcement: Enforcement
     unassigned: tuple[Unassigned, ...]
-    default_profile: str | None
 
 
 async def measure(store: Store, shelf: PolicyShelf, cache: GroupCache, asked: Asked) -> Measured:
@@ -92,14 +90,12 @@ async def measure(store: Store, shelf: PolicyShelf, cache: GroupCache, asked: As
     named = {name: cell for name, cell in asked.cells.items() if name[0]}
     asked = replace(asked, cells=named)
     book = shelf.book(asked.workspace)
-    read = partial(_tallies, cache=cache, asked=asked)
     unassigned = unassigned_in(book, asked.cells)
 
     changes = await store.read(
         lambda tx: _changes(tx, PolicyHistory(shelf.shipped, asked.workspace), asked)
     )
-    periods = await store.read(lambda tx: _first_and_latest(tx, asked, read))
-    tuned = await store.read(lambda tx: _tuned(tx, asked, changes, read))
+    periods, tuned = await store.read(partial(_compared, cache=cache, asked=asked, changes=changes))
     around = await store.read(lambda tx: _runs(tx, asked, changes))
     monitors = await store.read(lambda tx: _monitors(tx, asked))
     first = await store.read(lambda tx: _first(tx, asked))
@@ -120,7 +116,6 @@ async def measure(store: Store, shelf: PolicyShelf, cache: GroupCache, asked: As
         ),
         enforcement=enforcement_of(asked.cells, first, asked.until),
         unassigned=tuple(fitting(book, unassigned[:MOST_UNASSIGNED], needs)),
-        default_profile=book.default_profile,
     )
 
 
@@ -136,14 +131,6 @@ def _context(periods: Compared | str, tuned: Compared | None) -> tuple[Outcome, 
             "needs a budget that was changed",
         ),
     )
-
-
-def _tallies(
-    tx: Tx, stretch: Stretch, agents: tuple[str, ...] = (), *, cache: GroupCache, asked: Asked
-) -> Tallies:
-    source = Source(tx, cache, asked.workspace, ())
-    parts = pieces(stretch.since, stretch.until, now=asked.until, is_last=False)
-    return read_tallies(source, parts, agents)
 
 
 def _whole_cells(
@@ -184,35 +171,48 @@ def _changes(tx: Tx, history: PolicyHistory, asked: Asked) -> tuple[Change, ...]
     )
 
 
-def _first_and_latest(tx: Tx, asked: Asked, read: Read) -> Compared | str:
-    """Runs of the first period on record and of the last one as long, or what is missing."""
-    since = asked.until - KNOWN_DAYS * DAY_MICROS
-    start = first_run(tx, asked.workspace, since=since)
-    found = first_and_latest(start, asked.whole_days, most_days=WINDOW_DAYS)
-    if isinstance(found, str):
-        return found
-    first, latest = found
-    return Compared(
-        before=read(tx, first), after=read(tx, latest), said=f"{first.said}, then {latest.said}"
+def _compared(
+    tx: Tx, *, cache: GroupCache, asked: Asked, changes: Sequence[Change]
+) -> tuple[Compared | str, Compared | None]:
+    """Runs of the first period on record and of the last one as long, or what is missing; and runs
+    of the changed agents, each before and after its own last change."""
+    start = first_run(tx, asked.workspace, since=asked.until - KNOWN_DAYS * DAY_MICROS)
+    periods = first_and_latest(start, asked.whole_days, most_days=WINDOW_DAYS)
+    whole = () if isinstance(periods, str) else periods
+    wanted = [_wanted(asked, stretch) for stretch in whole]
+    for at in sorted({one.at for one in changes}):
+        agents = frozenset(one.agent for one in changes if one.at == at)
+        around = around_change(at, asked.until, days=WINDOW_DAYS)
+        wanted += [_wanted(asked, stretch, agents) for stretch in around]
+
+    found = read_tallies(Source(tx, cache, asked.workspace, ()), wanted)
+    tuned = found[len(whole) :]
+    return (
+        periods if isinstance(periods, str) else _periods(*periods, *found[: len(whole)]),
+        _tuned(tuned[::2], tuned[1::2]) if changes else None,
     )
 
 
-def _tuned(tx: Tx, asked: Asked, changes: Sequence[Change], read: Read) -> Compared | None:
-    """Runs of the changed agents, each before and after its own last change."""
-    if not changes:
-        return None
-    before: dict[Kind, Tally] = {}
-    after: dict[Kind, Tally] = {}
-    for at in sorted({one.at for one in changes}):
-        agents = tuple(one.agent for one in changes if one.at == at)
-        earlier, later = around_change(at, asked.until, days=WINDOW_DAYS)
-        before |= read(tx, earlier, agents)
-        after |= read(tx, later, agents)
+def _wanted(asked: Asked, stretch: Stretch, agents: frozenset[str] = frozenset()) -> Wanted:
+    parts = pieces(stretch.since, stretch.until, now=asked.until, is_last=False)
+    return Wanted(parts=parts, agents=agents)
+
+
+def _periods(first: Stretch, latest: Stretch, before: Tallies, after: Tallies) -> Compared:
+    return Compared(before=before, after=after, said=f"{first.said}, then {latest.said}")
+
+
+def _tuned(before: Sequence[Tallies], after: Sequence[Tallies]) -> Compared:
     said = (
         f"{WINDOW_DAYS} days before the last change of each agent's policy, then since"
         f" (at most {WINDOW_DAYS} days)"
     )
-    return Compared(before=before, after=after, said=said)
+    return Compared(before=_merged(before), after=_merged(after), said=said)
+
+
+def _merged(parts: Sequence[Tallies]) -> Tallies:
+    """Tallies of different agents as one."""
+    return {kind: tally for part in parts for kind, tally in part.items()}
 
 
 def _runs(tx: Tx, asked: Asked, changes: Sequence[Change]) -> list[Around]:
@@ -229,4 +229,5 @@ def _runs(tx: Tx, asked: Asked, changes: Sequence[Change]) -> list[Around]:
             most=MOST_RUNS,
         )
         found.append(Around(agent=one.agent, before=before, after=after))
+        pause()
     return found

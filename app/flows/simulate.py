@@ -26,6 +26,7 @@ from app.core.windows import DAY_S, MICROS, micros, moment
 from app.presets.reading import PolicyFile, read_policy
 from app.store import policies
 from app.store.agents import names_like
+from app.store.cell_reading import read_sealed
 from app.store.database import Store, Tx
 from app.store.policy_history import PolicyHistory
 from app.store.runs import Page, Place, Stretch, count_events, read_page
@@ -82,6 +83,9 @@ class Simulation:
     """The recorded runs of a window, as they were and as they would have been."""
 
     window: Window
+    sealed_until: datetime | None
+    """Where the window begins later than was asked for: runs from before then are kept no longer;
+    only their sums are."""
     workspace: str
     agent: str | None
     under: Under
@@ -103,6 +107,8 @@ class Prepared:
 
     trial: Trial
     stretch: Stretch
+    is_cut: bool
+    """Whether the stretch begins later than was asked for."""
     budgets: Tried | InForce
     budget_of: Callable[[Tx], BudgetOf]
     events: int
@@ -153,6 +159,7 @@ def _result(prepared: Prepared, replay: Replay, unbudgeted: int) -> Simulation:
     trial, stretch = prepared.trial, prepared.stretch
     return Simulation(
         window=Window(since=moment(stretch.since), until=moment(stretch.until)),
+        sealed_until=moment(stretch.since) if prepared.is_cut else None,
         workspace=trial.workspace,
         agent=trial.agent,
         under=trial.under,
@@ -168,9 +175,10 @@ def _result(prepared: Prepared, replay: Replay, unbudgeted: int) -> Simulation:
 
 def _prepare(tx: Tx, shelf: PolicyShelf, trial: Trial, file: PolicyFile | None) -> Prepared:
     workspace, now = trial.workspace, micros(trial.now)
+    wanted, kept = now - trial.days * DAY_S * MICROS, read_sealed(tx, workspace) * MICROS
     stretch = Stretch(
         workspace=workspace,
-        since=now - trial.days * DAY_S * MICROS,
+        since=max(wanted, min(kept, now)),
         until=now,
         agents=None if trial.agent is None else names_like(tx, workspace, trial.agent),
     )
@@ -192,6 +200,7 @@ def _prepare(tx: Tx, shelf: PolicyShelf, trial: Trial, file: PolicyFile | None) 
     return Prepared(
         trial=trial,
         stretch=stretch,
+        is_cut=stretch.since > wanted,
         budgets=budgets,
         budget_of=budget_of,
         events=count_events(tx, stretch),

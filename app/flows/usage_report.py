@@ -1,9 +1,12 @@
 """Gather what a report says of usage: totals of two windows, days, and sums by agent."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from app.core.analytics import CellName, Group, describe, group_runs
+from app.core.analytics import Group, describe, group_runs
+from app.core.cover import Patch, cover
 from app.core.report_use import AgentUse, Usage, hours_of
 from app.core.usage import Cell
 from app.core.values import value
@@ -11,7 +14,8 @@ from app.core.windows import Span, local_days, pieces
 from app.store.analytics import Source
 from app.store.database import Store, Tx
 from app.store.groupcache import GroupCache
-from app.store.report_sums import read_scopes, read_totals, read_use
+from app.store.report_sums import read_totals
+from app.store.run_sums import Sums, read_scopes, read_sums
 from app.store.usage import first_and_last
 
 SCOPE_DAYS = 7
@@ -24,7 +28,8 @@ class Asked:
     """Whose usage; moments in microseconds."""
 
     workspace: str
-    days: int
+    days: tuple[int, ...]
+    """Lengths of windows; each is compared with as many days before."""
     until: int
     """The windows end with the UTC hour that this is in."""
     zone: ZoneInfo
@@ -36,28 +41,55 @@ class Gathered:
     """Usage for a report, and the sums behind it by agent, complexity and profile."""
 
     usage: Usage
-    cells: dict[CellName, Cell]
+    sums: Sums
 
 
-async def usage_for_report(store: Store, cache: GroupCache, asked: Asked) -> Gathered:
-    """Two windows of as many days, one after the other; cells answer, no event is read."""
+async def usage_for_report(store: Store, cache: GroupCache, asked: Asked) -> Mapping[int, Gathered]:
+    """For each number of days two windows, one after the other; no event is read."""
     return await store.read(partial(_gather, cache=cache, asked=asked))
 
 
-def _gather(tx: Tx, cache: GroupCache, asked: Asked) -> Gathered:
+def _gather(tx: Tx, cache: GroupCache, asked: Asked) -> dict[int, Gathered]:
     source = Source(tx, cache, asked.workspace, ())
-    since, until = hours_of(asked.until, asked.days)
     ends = first_and_last(tx, asked.workspace)
-    is_last = ends is not None and ends[1] < until
+    scopes: dict[int, dict[str, int]] = {}
+    found: dict[int, Gathered] = {}
+    for days in asked.days:
+        since, until = hours_of(asked.until, days)
+        is_last = ends is not None and ends[1] < until
+        week = max(since, until - SCOPE_DAYS * DAY_MICROS)
+        if week not in scopes:
+            scopes[week] = _scopes(source, cover(week, until, is_last=is_last))
+        sums = read_sums(source, (since, until), is_last=is_last)
+        found[days] = _gathered(
+            source, asked, days, sums=sums, scopes=scopes[week], is_last=is_last
+        )
+    return found
 
-    cells = read_use(source, pieces(since, until, now=until, is_last=is_last))
-    week = max(since, until - SCOPE_DAYS * DAY_MICROS)
-    tokens = read_scopes(source, pieces(week, until, now=until, is_last=is_last))
-    days = list(local_days(since, until, asked.zone))
+
+def _scopes(source: Source, patches: Sequence[Patch]) -> dict[str, int]:
+    """The tokens of scopes of all agents."""
+    found: Counter[str] = Counter()
+    for tokens in read_scopes(source, patches).values():
+        found.update(tokens)
+    return dict(found)
+
+
+def _gathered(
+    source: Source,
+    asked: Asked,
+    days: int,
+    *,
+    sums: Sums,
+    scopes: dict[str, int],
+    is_last: bool,
+) -> Gathered:
+    since, until = sums.window
+    by_day = list(local_days(since, until, asked.zone))
     spans = {
         "now": (since, until),
         "before": (since - (until - since), since),
-        **{day.key: _whole_hours(day) for day in days},
+        **{day.key: _whole_hours(day) for day in by_day},
     }
     totals = read_totals(
         source,
@@ -66,20 +98,19 @@ def _gather(tx: Tx, cache: GroupCache, asked: Asked) -> Gathered:
             for name, span in spans.items()
         },
     )
-
-    tiers = group_runs(cells, "").get("", Group()).tiers
+    tiers = group_runs(sums.cells, "").get("", Group()).tiers
     usage = Usage(
         workspace=asked.workspace,
-        days=asked.days,
-        now=describe(Group(cell=totals["now"], tiers=tiers, scopes=tokens)),
+        days=days,
+        now=describe(Group(cell=totals["now"], tiers=tiers, scopes=scopes)),
         before=describe(Group(cell=totals["before"])),
         agents=tuple(
             AgentUse(agent=agent, cell=group.cell)
-            for agent, group in sorted(group_runs(cells, "agent").items())
+            for agent, group in sorted(group_runs(sums.cells, "agent").items())
         ),
-        by_day={day.key: _used(totals[day.key]) for day in days},
+        by_day={day.key: _used(totals[day.key]) for day in by_day},
     )
-    return Gathered(usage=usage, cells=cells)
+    return Gathered(usage=usage, sums=sums)
 
 
 def _whole_hours(day: Span) -> tuple[int, int]:

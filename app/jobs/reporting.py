@@ -6,9 +6,11 @@ from dataclasses import asdict, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import structlog
 from anyio import to_thread
 
 from app.core.analytics import CellName
+from app.core.errors import Unavailable
 from app.core.filters import AllocationFilter
 from app.core.lifecycle import Kind as LifecycleKind
 from app.core.recommendations import Asked as Wanted
@@ -33,12 +35,14 @@ from app.flows.memory_health import memory_health
 from app.flows.recommend import recommend
 from app.flows.recommendations import recommendations_of
 from app.flows.reports import earlier_report, keep_report, seen_workspaces
-from app.flows.usage_report import usage_for_report
+from app.flows.usage_report import Gathered, usage_for_report
 from app.store.database import Store
 from app.store.groupcache import GroupCache
 from app.store.shelf import PolicyShelf
 
-DAY_MICROS = 86_400_000_000
+log = structlog.get_logger("membudget")
+
+HOUR_MICROS, DAY_MICROS = 3_600_000_000, 86_400_000_000
 WEEK_DAYS, MONTH_DAYS = 7, 30
 MOST_OPEN = 200
 """Open recommendations that a weekly report looks at."""
@@ -90,18 +94,34 @@ def reporting(
 async def _in_each_workspace(desk: Desk, run: Run, work: Work) -> dict[str, Any]:
     """Do the work for one workspace after the other; others run between them.
 
-    A workspace that has its reports of the period is done: another run got that far.
+    A workspace that has its reports of the period is done: another run got that far. One that fails
+    does not keep the others from theirs; the run has failed then, and what is missing is tried
+    again with it.
     """
     workspaces = await seen_workspaces(desk.store)
     reports: list[str] = []
+    failures: list[Exception] = []
     for workspace in workspaces:
-        there = [
-            await earlier_report(desk.store, workspace, kind, run.period) for kind in KINDS[run.job]
-        ]
-        kept = [report.id for report in there if report is not None]
-        reports += kept if len(kept) == len(there) else await work(desk, run, workspace)
+        try:
+            reports += await _reports_of(desk, run, workspace, work)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - the others have nothing to do with it
+            failures.append(error)
+            said = {"job": run.job, "period": run.period, "workspace": workspace}
+            log.error("reports_failed", **said, kind=type(error).__name__)
         await asyncio.sleep(0)
+    if failures:
+        raise failures[0]
     return {"workspaces": len(workspaces), "reports": len(reports), "newest": reports[-10:]}
+
+
+async def _reports_of(desk: Desk, run: Run, workspace: str, work: Work) -> list[str]:
+    there = [
+        await earlier_report(desk.store, workspace, kind, run.period) for kind in KINDS[run.job]
+    ]
+    kept = [report.id for report in there if report is not None]
+    return kept if len(kept) == len(there) else await work(desk, run, workspace)
 
 
 async def _daily(desk: Desk, run: Run, workspace: str) -> list[str]:
@@ -119,8 +139,12 @@ async def _weekly(desk: Desk, run: Run, workspace: str) -> list[str]:
         before=None,
         limit=MOST_OPEN,
     )
-    parts = await _week(desk, run, workspace, advised=open_ones.items)
-    parts = [*parts, Part(todo=todo_of(open_ones.items))]
+    used = await _used(desk, run, workspace, WEEK_DAYS)
+    parts = [
+        _usage(used[WEEK_DAYS], open_ones.items),
+        *await _memory(desk, run, workspace),
+        Part(todo=todo_of(open_ones.items)),
+    ]
     return [await _keep(desk, run, workspace, "weekly", days=WEEK_DAYS, parts=parts)]
 
 
@@ -132,18 +156,20 @@ async def _monthly(desk: Desk, run: Run, workspace: str) -> list[str]:
         now=run.started_at,
         period=run.period,
     )
-    advice = await recommend(desk.store, desk.shelf, desk.cache, wanted, new_id=desk.new_id)
-    week = await _week(desk, run, workspace, advised=advice)
-    usage, memory = week[:1], week[1:]
+    used = await _used(desk, run, workspace, WEEK_DAYS, MONTH_DAYS)
+    sums = used[MONTH_DAYS].sums
+    advice = await recommend(
+        desk.store, desk.shelf, desk.cache, wanted, new_id=desk.new_id, known=sums
+    )
+    memory = await _memory(desk, run, workspace)
     archival = await _proposals(desk, run, workspace, "archival")
     advised = advice_part(advice, days=MONTH_DAYS)
-    monthly = [advised, *usage, *memory, archival]
+    monthly = [advised, _usage(used[WEEK_DAYS], advice), *memory, archival]
     first = await _keep(desk, run, workspace, "monthly", days=MONTH_DAYS, parts=monthly)
 
-    month, cells = await _usage(desk, run, workspace, MONTH_DAYS, advised=advice)
     parts = [
-        month,
-        *await _outcomes(desk, run, workspace, cells, advice),
+        _usage(used[MONTH_DAYS], advice),
+        *await _outcomes(desk, run, workspace, sums.cells, advice),
         advised,
         *memory,
         archival,
@@ -152,16 +178,12 @@ async def _monthly(desk: Desk, run: Run, workspace: str) -> list[str]:
     return [first, second]
 
 
-async def _week(
-    desk: Desk, run: Run, workspace: str, *, advised: Sequence[Recommendation]
-) -> list[Part]:
-    """The usage of seven days, duplicates, and the day's part."""
-    usage, _ = await _usage(desk, run, workspace, WEEK_DAYS, advised=advised)
+async def _memory(desk: Desk, run: Run, workspace: str) -> list[Part]:
+    """Duplicates, and the day's part."""
     done = await _done_today(desk, run, workspace, "weekly")
     if done is not None:
-        return [usage, _again(done, ("duplicates", *DAILY_SECTIONS))]
+        return [_again(done, ("duplicates", *DAILY_SECTIONS))]
     return [
-        usage,
         await _proposals(desk, run, workspace, "duplicates"),
         *await _day(desk, run, workspace),
     ]
@@ -192,14 +214,21 @@ def _again(done: Report, keys: Sequence[str]) -> Part:
     return part_of(done, keys, glance=(HEALTH_LABEL,))
 
 
-async def _usage(
-    desk: Desk, run: Run, workspace: str, days: int, *, advised: Sequence[Recommendation]
-) -> tuple[Part, Mapping[CellName, Cell]]:
-    """The usage of a window that ends when the run was due and of the one before; its sums."""
-    asked = usage_report.Asked(workspace=workspace, days=days, until=run.due_at, zone=desk.zone)
-    found = await usage_for_report(desk.store, desk.cache, asked)
+async def _used(desk: Desk, run: Run, workspace: str, *days: int) -> Mapping[int, Gathered]:
+    """The usage of windows that end when the run was due and of the ones before; their sums."""
+    asked = usage_report.Asked(workspace=workspace, days=days, until=_until(run), zone=desk.zone)
+    return await usage_for_report(desk.store, desk.cache, asked)
+
+
+def _until(run: Run) -> int:
+    """A moment in the last hour of a run's windows, or its end; those of scheduled runs end before
+    the hour in which they are due, and so meet, wherever in it that is."""
+    return run.due_at if run.is_on_demand else run.due_at // HOUR_MICROS * HOUR_MICROS
+
+
+def _usage(found: Gathered, advised: Sequence[Recommendation]) -> Part:
     open_ones = frozenset(one.agent for one in advised if one.status == "open")
-    return usage_part(replace(found.usage, advised=open_ones)), found.cells
+    return usage_part(replace(found.usage, advised=open_ones))
 
 
 async def _proposals(desk: Desk, run: Run, workspace: str, kind: LifecycleKind) -> Part:
@@ -222,7 +251,7 @@ async def _outcomes(
     """The stated outcomes, readiness for hard enforcement, and statistics of allocations."""
     asked = outcomes.Asked(
         workspace=workspace,
-        until=hours_of(run.due_at, MONTH_DAYS)[1],
+        until=hours_of(_until(run), MONTH_DAYS)[1],
         cells=cells,
         actions=tuple(one.action for one in advice),
     )
@@ -237,7 +266,6 @@ async def _outcomes(
     assign = unassigned_todo(
         found.unassigned,
         workspace=workspace,
-        default=found.default_profile,
         weekly=WEEK_DAYS / MONTH_DAYS,
     )
     return [

@@ -1,4 +1,4 @@
-"""Read what the runs of all agents in a window come to, for rules: sums, and tokens of scopes."""
+"""Read what the runs of all agents in a window come to: sums, tokens of scopes, and sketches."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -6,57 +6,85 @@ from dataclasses import replace
 from typing import Any
 
 from app.core.analytics import CellName
+from app.core.cover import Patch, change, cover
 from app.core.packed import unpack_tokens
-from app.core.usage import HOUR, RUN, SCOPE, Cell
+from app.core.usage import HOUR, MONTH, RUN, SCOPE, Cell, month_start
+from app.core.values import value
 from app.core.windows import DAY_S, HOUR_S, MICROS, Piece
 from app.store.analytics import Source, kept_pieces
 from app.store.database import in_chunks
+from app.store.pacing import pause, unhurried
 
 Scopes = dict[str, dict[str, int]]
-"""Tokens by agent and scope, as logged."""
+"""Tokens by agent and scope, as logged; those of which none were used are left out."""
 
 _SLICE_DAYS = 7
 """Days that are read at once: what is in memory stays small beside what is added up."""
 
-_MEASURES = "executions, rated, pct_sum, exceeded, unmet, budget, used, unbudgeted, cost, priced"
+_AGENTS = 5
+"""Agents whose scopes are added up at a stretch."""
+
+_FEW = 50
+"""Agents whose rows are looked up; a scan of all rows finds those of more in less time."""
+
+_SPLIT = 1_000_000
+"""Used per cent is summed in two parts, so that no sum leaves 64 bits."""
+
+_SUMMED = "events executions rated exceeded unmet budget used unbudgeted cost priced failed".split()
+_SUMS = (
+    f"agent, key, key2, SUM(pct_sum / {_SPLIT}), SUM(pct_sum % {_SPLIT}),"
+    f" {', '.join(f'SUM({name})' for name in _SUMMED)}"
+)
+
+RUNS = f"family = '{RUN}'"
+_NOTHING = [0] * (2 + len(_SUMMED))
+_SCOPED = f"(family = '{SCOPE}' OR family = '{RUN}' AND scopes IS NOT NULL)"
 
 
-def read_sums(source: Source, parts: Sequence[Piece]) -> tuple[dict[CellName, Cell], Scopes]:
-    """The cells of the family `run` over pieces of whole hours, and the tokens of scopes.
+@value
+class Sums:
+    """The cells of the family `run` of a window, `since` ≤ t < `until` in microseconds.
 
-    Cells have what rules ask for: of used per cent its sum, and nothing of input, output, failures
-    or times.
+    They have sums, and no sketch, least or greatest, and nothing of input, output or times.
     """
-    runs: dict[CellName, Cell] = {}
-    scopes: Scopes = {}
-    what = f"family, agent, key, key2, scopes, {_MEASURES}"
-    for piece in _slices(source, parts):
-        packed: defaultdict[str, list[bytes]] = defaultdict(list)
-        for family, agent, key, key2, its, *measures in _rows(source, piece, what, (RUN, SCOPE)):
-            if family == SCOPE:
-                _add_tokens(scopes, agent, {key: measures[_USED] + measures[_UNBUDGETED]})
-                continue
-            if its:
-                packed[agent].append(its)
-            name = (agent, key, key2)
-            cell = runs.get(name)
-            if cell is None:
-                cell = runs[name] = Cell()
-            _add(cell, *measures)
-        for agent, entries in packed.items():
-            _add_tokens(scopes, agent, unpack_tokens(b"".join(entries)))
-    return runs, scopes
+
+    window: tuple[int, int]
+    cells: Mapping[CellName, Cell]
 
 
-_NAMES = _MEASURES.split(", ")
-_USED, _UNBUDGETED = _NAMES.index("used"), _NAMES.index("unbudgeted")
+def read_sums(
+    source: Source, window: tuple[int, int], *, is_last: bool = False, known: Sums | None = None
+) -> Sums:
+    """The database adds up; of a window like the one that is `known` only what differs.
+
+    `is_last`: nothing is booked after the window.
+    """
+    if known is None:
+        return Sums(window=window, cells=_summed(source, cover(*window, is_last=is_last)))
+    cells = {name: replace(cell) for name, cell in known.cells.items()}
+    for name, cell in _summed(source, change(known.window, window)).items():
+        cells.setdefault(name, Cell()).add(cell)
+    return Sums(window=window, cells={name: cell for name, cell in cells.items() if cell.events})
 
 
-def _add(
-    cell: Cell,
+def _summed(source: Source, patches: Iterable[Patch]) -> dict[CellName, Cell]:
+    totals: dict[CellName, list[int]] = {}
+    for sign, piece in _kept(source, patches):
+        rows = read_rows(source, piece, _SUMS, f"{RUNS} GROUP BY agent, key, key2")
+        for agent, complexity, profile, *sums in rows:
+            name = (agent, complexity, profile)
+            held = totals.get(name, _NOTHING)
+            totals[name] = [was + sign * its for was, its in zip(held, sums, strict=True)]
+        pause()
+    return {name: _cell(*map(int, sums)) for name, sums in totals.items() if any(sums)}
+
+
+def _cell(
+    high: int,
+    low: int,
+    events: int,
     executions: int,
     rated: int,
-    pct_sum: int,
     exceeded: int,
     unmet: int,
     budget: int,
@@ -64,34 +92,72 @@ def _add(
     unbudgeted: int,
     cost: int,
     priced: int,
-) -> None:
-    cell.executions += executions
-    cell.rated += rated
-    cell.pct_sum += pct_sum
-    cell.exceeded += exceeded
-    cell.unmet += unmet
-    cell.budget += budget
-    cell.used += used
-    cell.unbudgeted += unbudgeted
-    cell.cost += cost
-    cell.priced += priced
+    failed: int,
+) -> Cell:
+    return Cell(
+        events=events,
+        executions=executions,
+        rated=rated,
+        pct_sum=high * _SPLIT + low,
+        exceeded=exceeded,
+        unmet=unmet,
+        budget=budget,
+        used=used,
+        unbudgeted=unbudgeted,
+        cost=cost,
+        priced=priced,
+        failed=failed,
+    )
+
+
+def read_scopes(source: Source, patches: Iterable[Patch]) -> Scopes:
+    """The tokens of scopes: each row's are unpacked, so this takes longer than sums."""
+    found: Scopes = {}
+    what = "agent, key, used + unbudgeted, scopes"
+    for sign, piece in _kept(source, patches):
+        for part in _slices(piece):
+            packed: defaultdict[str, list[bytes]] = defaultdict(list)
+            for agent, scope, tokens, its in read_rows(source, part, what, _SCOPED):
+                if its is None:
+                    _add_tokens(found, agent, sign, {scope: tokens})
+                else:
+                    packed[agent].append(its)
+            for number, (agent, entries) in enumerate(packed.items()):
+                _add_tokens(found, agent, sign, unpack_tokens(b"".join(entries)))
+                if number % _AGENTS == _AGENTS - 1:
+                    pause()
+    return {
+        agent: {scope: tokens for scope, tokens in its.items() if tokens}
+        for agent, its in found.items()
+    }
 
 
 def read_sketches(
-    source: Source, parts: Sequence[Piece], runs: Mapping[CellName, Cell], agents: Iterable[str]
-) -> Iterator[tuple[dict[CellName, Cell], dict[CellName, bytes]]]:
-    """What `read_sums` leaves out of used per cent: the cells of some agents, some hundred agents
-    at a time, with its least and greatest value, and their sketches, encoded."""
+    source: Source, patches: Sequence[Patch], runs: Mapping[CellName, Cell], agents: Iterable[str]
+) -> Iterator[tuple[dict[CellName, Cell], dict[CellName, tuple[bytes, bytes]]]]:
+    """What `read_sums` leaves out of used per cent, some hundred agents at a time: their cells, and
+    sketches, encoded, those to add and those to take away.
+
+    A least and a greatest cannot be taken away: cells have those of all that is added, which may
+    reach some hours beyond the window.
+    """
     what = "agent, key, key2, pct_min, pct_max, sketch"
     for chunk in in_chunks(agents):
-        sketches: defaultdict[CellName, list[bytes]] = defaultdict(list)
+        added: defaultdict[CellName, list[bytes]] = defaultdict(list)
+        taken: defaultdict[CellName, list[bytes]] = defaultdict(list)
         bounds: defaultdict[CellName, list[int]] = defaultdict(list)
-        for piece in _slices(source, parts):
-            for agent, key, key2, low, high, sketch in _rows(source, piece, what, (RUN,), chunk):
-                if sketch:
-                    name = (agent, key, key2)
-                    sketches[name].append(sketch)
+        slices = ((sign, part) for sign, its in _kept(source, patches) for part in _slices(its))
+        for sign, part in slices:
+            for agent, key, key2, low, high, sketch in read_rows(source, part, what, RUNS, chunk):
+                name = (agent, key, key2)
+                if not sketch:
+                    continue
+                if sign > 0:
+                    added[name].append(sketch)
                     bounds[name] += (low, high)
+                else:
+                    taken[name].append(sketch)
+            pause()
         wanted = set(chunk)
         cells = {
             name: replace(
@@ -102,34 +168,63 @@ def read_sketches(
             for name, cell in runs.items()
             if name[0] in wanted
         }
-        yield cells, {name: b"".join(its) for name, its in sketches.items()}
+        yield cells, {name: (b"".join(its), b"".join(taken[name])) for name, its in added.items()}
 
 
-def _slices(source: Source, parts: Sequence[Piece]) -> Iterator[Piece]:
-    for piece in kept_pieces(source, parts):
-        step = (HOUR_S if piece.grain == HOUR else DAY_S) * _SLICE_DAYS * MICROS
-        for since in range(piece.since, piece.until, step):
-            yield Piece(piece.grain, since, min(since + step, piece.until))
+def _kept(source: Source, patches: Iterable[Patch]) -> Iterator[tuple[int, Piece]]:
+    """The pieces of patches as their rows are kept, each with its sign."""
+    for patch in patches:
+        for piece in kept_pieces(source, [patch.piece]):
+            yield patch.sign, piece
 
 
-def _rows(
-    source: Source, piece: Piece, what: str, families: Sequence[str], agents: Sequence[str] = ()
+def _slices(piece: Piece) -> Iterator[Piece]:
+    step = (HOUR_S if piece.grain == HOUR else DAY_S) * _SLICE_DAYS * MICROS
+    for since in range(piece.since, piece.until, step):
+        yield Piece(piece.grain, since, min(since + step, piece.until))
+
+
+def read_rows(
+    source: Source,
+    piece: Piece,
+    what: str,
+    where: str,
+    agents: Sequence[str] = (),
 ) -> list[tuple[Any, ...]]:
+    """What a statement selects from the rows of a piece; of all agents, or of some.
+
+    The rows of few agents are looked up one by one, those of many are found in a scan.
+    """
     tx = source.tx
+    starts = row_starts(piece)
+    bound: Sequence[int] = (piece.since // MICROS, piece.until // MICROS)
     marks = [tx.marks(1, first=n) for n in range(1, 5)]
+    times = f"start >= {marks[2]} AND start < {marks[3]}"
+    if 0 < len(agents) <= _FEW:
+        bound = starts
+        times = f"start IN ({tx.marks(len(starts), first=3)})"
+    chosen = f" AND agent IN ({tx.marks(len(agents), first=3 + len(bound))})" if agents else ""
     sql = (
-        f"SELECT {what} FROM usage_cells"
-        f" WHERE workspace = {marks[0]} AND grain = {marks[1]}"
-        f" AND start >= {marks[2]} AND start < {marks[3]}"
-        f" AND family IN ({tx.marks(len(families), first=5)})"
+        f"SELECT {what} FROM usage_cells WHERE workspace = {marks[0]} AND grain = {marks[1]}"
+        f" AND {times}{chosen} AND {where}"
     )
-    if agents:
-        sql += f" AND agent IN ({tx.marks(len(agents), first=5 + len(families))})"
+    with unhurried(tx):
+        return tx.fetch(sql, [source.workspace, piece.grain, *bound, *agents])
+
+
+def row_starts(piece: Piece) -> Sequence[int]:
+    """The first seconds of the rows that a piece is made of."""
     since, until = piece.since // MICROS, piece.until // MICROS
-    return tx.fetch(sql, [source.workspace, piece.grain, since, until, *families, *agents])
+    if piece.grain != MONTH:
+        return range(since, until, HOUR_S if piece.grain == HOUR else DAY_S)
+    starts = []
+    while since < until:
+        starts.append(since)
+        since = month_start(since + 32 * DAY_S)
+    return starts
 
 
-def _add_tokens(scopes: Scopes, agent: str, tokens: Mapping[str, int]) -> None:
+def _add_tokens(scopes: Scopes, agent: str, sign: int, tokens: Mapping[str, int]) -> None:
     held = scopes.setdefault(agent, {})
     for scope, count in tokens.items():
-        held[scope] = held.get(scope, 0) + count
+        held[scope] = held.get(scope, 0) + sign * count

@@ -51,6 +51,14 @@ async def test_times_are_civil_times_of_the_zone(sqlite_url: str) -> None:
     assert found["retention"]["timezone"] == "America/New_York"
 
 
+async def test_a_run_takes_no_options(service: Running) -> None:
+    refused = await service.client.post("/jobs/retention/run", json={"dry_run": True})
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["loc"] == ["body", "dry_run"]
+    assert (await jobs_of(service.client))["retention"]["last_run"] is None
+    assert (await service.client.post("/jobs/retention/run", json={})).status_code == 200
+
+
 async def test_a_job_runs_on_demand(service: Running) -> None:
     response = await service.client.post("/jobs/retention/run")
     assert response.status_code == httpx.codes.OK, response.text

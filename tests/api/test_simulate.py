@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.flows.retention import delete_past_keeping
 from tests.api.test_analytics import THINNED, Fact, facts_of_trace, median, p95
 from tests.api.test_usage import RUN, analytics, assert_problem, book
 from tests.data import data_dir
@@ -388,6 +389,23 @@ async def test_only_the_last_days_count_and_an_empty_window_is_all_zeros(service
                 assert figures["used_pct"] is figures["cost_usd"] is None
                 assert set(figures["tokens"].values()) == {0}
             assert found["by_agent"] == {}
+
+
+async def test_runs_whose_events_are_gone_are_said_to_be(service: Running) -> None:
+    client, clock = service.client, service.set_clock()
+    for days in (2, 20):
+        at = (clock.at - timedelta(days=days)).isoformat()
+        await book(client, {**RUN, "used_tokens": days, "timestamp": at})
+    house = service.house
+    await delete_past_keeping(house.store, house.shelf, house.now_micros(), usage_days=10)
+
+    cut, whole = await simulate(client, days=30), await simulate(client, days=5)
+
+    kept = (clock.at - timedelta(days=10)).strftime("%Y-%m-%dT00:00:00Z")
+    assert cut["sealed_until"] == cut["window"]["since"] == kept
+    assert cut["recorded"]["executions"] == 1
+    assert whole["sealed_until"] is None
+    assert whole["recorded"]["executions"] == 1
 
 
 async def test_lines_tell_how_far_it_is_and_end_with_the_same_answer(service: Running) -> None:

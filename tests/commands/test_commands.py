@@ -182,6 +182,21 @@ async def test_an_export_imports_as_what_it_was(sqlite_url: str, tmp_path: Path)
     assert {name for name in os.listdir(tmp_path) if "out" in name} == {"out.jsonl"}
 
 
+async def test_an_empty_file_is_named_and_the_others_are_imported(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    first, last = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    first.write_text(line(1) + "\n")
+    last.write_text(line(2) + "\n")
+    for name, content in (("empty.csv", ""), ("empty.jsonl", "\n")):
+        empty = tmp_path / name
+        empty.write_text(content)
+        complete, said = await carry_in(sqlite_url, first, empty, last, how=wanted())
+        assert not complete
+        assert f"{empty} is empty\n" in said
+    assert len(ids_in(sqlite_url)) == 2
+
+
 async def test_a_policy_file_is_imported_and_exported(sqlite_url: str, tmp_path: Path) -> None:
     policy = tmp_path / "budgets"  # no suffix: seen from its content
     profile = {
@@ -302,8 +317,9 @@ def test_a_strange_database_is_said(url: str) -> None:
         read_settings(database_url=url)
 
 
-def test_a_setting_that_cannot_be_read_is_one_line() -> None:
-    ended = run("serve", database_url="sqlite:///unused.db", timezone="Mars/Olympus")
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "US", "../etc/passwd"])
+def test_a_setting_that_cannot_be_read_is_one_line(zone: str) -> None:
+    ended = run("serve", database_url="sqlite:///unused.db", timezone=zone)
     assert ended.returncode == MISUSED
     assert ended.stderr.startswith("membudget-server: MEMBUDGET_TIMEZONE: ")
     assert ended.stderr.count("\n") == 1

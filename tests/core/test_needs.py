@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.needs import USUAL, Choice, Fit, Ledger, Run, choices_of, fit_of
+from app.core.needs_advice import advice
 from app.core.needs_report import CALM, TOO_FEW, Asked, needs_report
 from app.core.policy_documents import layers_for
 from app.core.policybook import PolicyBook
@@ -171,6 +172,13 @@ def test_an_agent_that_has_its_profile_is_left_alone() -> None:
     assert (found.todo, found.calm) == ((), CALM)
 
 
+def test_who_is_always_short_comes_before_small_savings() -> None:
+    short = [run(18_000, "specialists/dbt-expert", needed=30_000)] * 40
+    saving = [run(20_500, "b")] * 2 + [run(20_000, "b")] * 38
+    found = report([*short, *saving])
+    assert [one.title.split()[1] for one in found.todo] == ["specialists/dbt-expert", "b"]
+
+
 def test_few_runs_propose_nothing_and_say_how_many_are_missing() -> None:
     found = report([run(18_000)] * 9)
     assert (found.todo, found.calm) == ((), TOO_FEW)
@@ -197,6 +205,16 @@ HOSTILE = (
     "🤖",
     "",
 )
+
+
+def test_a_profile_of_its_own_is_not_that_of_another_agent() -> None:
+    names = ["a b", "a-b", "日本", "ε", "role-architect"]
+    counted = ledger([run(190_000, name) for name in names for _ in range(20)])
+    fits = [fit_of(counted, name, book=BOOK, least=LEAST) for name in names]
+    made = [
+        one.how.split("/profiles/")[1].split('"')[0] for one in advice(fits, CHOICES, "default")
+    ]
+    assert made == ["a-b", "a-b-2", "own", "own-2", "role-architect-2"]
 
 
 @pytest.mark.parametrize("agent", HOSTILE)

@@ -322,12 +322,18 @@ def test_outcomes_met_are_counted_among_those_that_could_be_measured() -> None:
 def test_assigning_an_agent_is_a_command_that_names_a_profile() -> None:
     found = [
         Unassigned(agent="team/my agent", runs=50, fits="specialist-broad"),
-        Unassigned(agent="o'neil", runs=90, fits=None),
+        Unassigned(agent="o'neil", runs=90, fits="narrow"),
     ]
-    first, second = unassigned_todo(found, workspace="w x", default="narrow", weekly=0.5)
+    first, second = unassigned_todo(found, workspace="w x", weekly=0.5)
     assert (first.weight, second.weight) == (45, 25)
     assert "/agents/o%27neil?workspace=w%20x" in first.how
     assert '{"profile": "narrow"}' in first.how
     assert "/agents/team/my%20agent?" in second.how
     assert '{"profile": "specialist-broad"}' in second.how
-    assert unassigned_todo(found[1:], workspace="w", default=None, weekly=1) == ()
+
+
+def test_an_agent_that_no_profile_holds_is_not_to_be_assigned_one() -> None:
+    none = [Unassigned(agent=f"t/{n}", runs=90 + n, fits=None) for n in range(3)]
+    some = Unassigned(agent="t/a", runs=1, fits="narrow")
+    (todo,) = unassigned_todo([*none, some], workspace="w", weekly=1)
+    assert todo.title == "Assign t/a to a profile"

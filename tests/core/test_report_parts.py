@@ -19,6 +19,7 @@ from app.core.report_allocations import Allocated, allocations_part
 from app.core.report_commands import agent_path, get, post, put
 from app.core.report_health import health_part
 from app.core.report_proposals import Found, proposals_part
+from app.core.report_text import shown
 from app.core.report_usage import usage_part
 from app.core.report_use import AgentUse, Usage, hours_of
 from app.core.reporting import CALM, Heading, assemble, most_worthwhile, part_of
@@ -164,6 +165,25 @@ def test_an_agent_that_clearly_exceeds_too_often_is_a_thing_to_do(
     assert usage_part(advised).todo == ()
 
 
+@pytest.mark.parametrize(("short", "is_due"), [(10, True), (3, False)])
+def test_an_agent_that_is_kept_short_is_a_thing_to_do(short: int, is_due: bool) -> None:
+    events = runs("a", [100] * short, needed_tokens=300) + runs("a", [50] * (10 - short))
+    found = usage_part(usage(events, advised=frozenset({"a"}))).todo
+    assert [one.title for one in found] == (["See what a lacks"] if is_due else [])
+    assert [one.weight for one in found] == ([1_000] if is_due else [])
+
+
+def test_bars_of_nothing_are_left_out() -> None:
+    titles = [chart.title for chart in usage_part(usage(runs("a", [50]))).sections[0].charts]
+    assert titles == [
+        "Used of the budget on average, by agent",
+        "Used of the budget on average, by complexity",
+    ]
+    many = [event for n in range(13) for event in runs(f"a{n}", [50])]
+    first = usage_part(usage(many)).sections[0].charts[0]
+    assert first.title == "Used of the budget on average, by agent, the 12 that load most"
+
+
 def test_an_agent_that_fails_is_a_thing_to_do() -> None:
     events = runs("a b", [50] * 30, success=False)
     (todo,) = usage_part(usage(events, workspace="team")).todo
@@ -301,7 +321,7 @@ def recommendation(agent: str = "t/a", **more: Any) -> Recommendation:
         "samples": 30,
         "exceedance_interval": (0.2, 0.5),
         "reason": "12 of 30 runs exceeded their budget.",
-        "evidence": {"budget_tokens": 600_000},
+        "evidence": {"exceeded": 12, "budget_tokens": 600_000, "used_tokens": 500_000},
         "impact": Impact(
             tokens_saved=-450_000,
             exceedances_avoided=10,
@@ -327,10 +347,41 @@ def test_only_what_can_be_applied_and_is_sure_is_a_thing_to_do() -> None:
         'curl -X POST "${MEMBUDGET_URL:-http://127.0.0.1:8000}/recommendations/rec_t/a/apply"'
     )
     assert "avoided 10 exceedances and granted 450,000 tokens of budget." in todo.why
-    assert todo.weight == pytest.approx(7 * 10 * 20_000 / 30)
+    assert todo.weight == pytest.approx(7 * 12 * 20_000 / 30)
     part = advice_part([*others, recommendation()], days=30)
     assert [figure.value for figure in part.sections[0].figures] == [1, 3, 1, 1]
     assert part.glance[0].value == 1
+
+
+def downgrade(agent: str, saved: int) -> Recommendation:
+    impact = replace(recommendation().impact, tokens_saved=saved, exceedances_avoided=0)
+    return recommendation(agent, action="downgrade", impact=impact)
+
+
+def test_who_is_far_too_short_for_the_next_profile_comes_first_and_one_downgrade_at_most() -> None:
+    impact = replace(recommendation().impact, exceedances_avoided=0)
+    evidence = {"exceeded": 6, "budget_tokens": 300_000, "used_tokens": 1_300_000}
+    far = recommendation("far", impact=impact, samples=15, evidence=evidence)
+    others = [downgrade("x", 350_000), downgrade("y", 400_000), downgrade("z", 300_000)]
+    todo = most_worthwhile(todo_of([*others, far, recommendation("near")]))
+    assert [one.title for one in todo] == [
+        "Move far up to broad",
+        "Move y down to broad",
+        "Move near up to broad",
+    ]
+
+
+def test_what_cells_do_not_say_is_no_figure() -> None:
+    unknown = replace(recommendation().impact, unmet_avoided=None, used_tokens_saved=None)
+    (section,) = advice_part([recommendation(impact=unknown)], days=30).sections
+    changes = next(one for one in section.tables if one.title == "Changes")
+    assert shown(changes.rows[0][-1], "usd") == "–"
+
+
+def test_changes_that_are_only_shown_are_called_so() -> None:
+    (section,) = advice_part([recommendation(proposed=None)], days=30).sections
+    assert [(one.label, one.value) for one in section.figures][1] == ("Shown only", 1)
+    assert "nothing left to change to" in section.text
 
 
 def test_agents_without_runs_have_no_recommendations() -> None:

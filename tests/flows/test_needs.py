@@ -7,10 +7,12 @@ import pytest
 from app.core.policy_documents import layers_for
 from app.core.policybook import PolicyBook
 from app.core.usage import UsageEvent
+from app.core.windows import MICROS
 from app.flows import needs
 from app.flows.needs import NeedsQuestion, report_needs
 from app.presets.loader import shipped
 from app.store.booking import book
+from app.store.cells import seal
 from app.store.database import Store
 
 DAY = 86_400_000_000
@@ -55,3 +57,21 @@ async def test_every_run_is_counted_once_whatever_the_page(
         mine = [event.used_tokens for event in booked if event.agent == one["agent"]]
         assert (one["runs"], one["tokens"]["total"]) == (len(mine), sum(mine))
         assert one["tokens"]["max"] == max(mine)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("days", [None, 30.0])
+async def test_it_begins_where_events_are_still_kept(store: Store, days: float | None) -> None:
+    booked = [
+        UsageEvent(id=f"e{ago}", workspace="default", at=NOW - ago * DAY, agent="a", used_tokens=1)
+        for ago in range(1, 21)
+    ]
+    await store.write("default", book, booked)
+    await store.write("default", seal, (NOW - 5 * DAY) // MICROS)
+    report = await report_needs(
+        store,
+        BOOK,
+        NeedsQuestion(workspace="default", days=days, now=NOW),
+        new_id=lambda prefix, _: f"{prefix}_1",
+    )
+    assert report.since == NOW - 5 * DAY

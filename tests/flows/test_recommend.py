@@ -18,6 +18,7 @@ from app.core.impacts import budgets_under, impact_of
 from app.core.recommendation_changes import RecommendationNotOpen
 from app.core.recommendations import Asked, Recommendation
 from app.core.recommending import rule
+from app.core.report_advice import todo_of
 from app.core.simulation import Runs, replay
 from app.core.usage import UsageEvent
 from app.flows.recommend import MOST_RUNS, recommend
@@ -237,7 +238,8 @@ def test_more_runs_than_are_replayed_one_by_one_are_replayed_as_cells(
     would = sum(event.used_tokens > 50_000 for event in events)
     assert one.evidence["exceeded"] == exceeded
     assert one.impact.exceedances_avoided == pytest.approx(exceeded - would, abs=0.02 * count)
-    assert one.impact.usd_saved == "0"
+    unknown = (one.impact.unmet_avoided, one.impact.used_tokens_saved, one.impact.usd_saved)
+    assert unknown == (None, None, None)
 
 
 def test_runs_that_asked_for_a_budget_of_their_own_keep_it(
@@ -270,7 +272,8 @@ def test_runs_that_are_kept_no_longer_count_by_their_cells(
 
     assert (before.evidence["replayed"], after.evidence["replayed"]) == ("runs", "cells")
     assert (after.samples, after.reason) == (24, before.reason)
-    assert after.impact == before.impact
+    unknown = {"unmet_avoided": None, "used_tokens_saved": None, "usd_saved": None}
+    assert after.impact == replace(before.impact, **unknown)
 
 
 def test_agents_without_a_run_under_a_budget_are_left_out(store: Store, shelf: PolicyShelf) -> None:
@@ -401,6 +404,69 @@ def test_applying_is_a_policy_version_and_rolling_back_another(
         f"rollback of {one.id}",
         f"recommendation {one.id}",
     ]
+
+
+MINUTE_US = 60_000_000
+
+
+def test_what_was_applied_is_not_recommended_on_by_the_runs_from_before_it(
+    store: Store, shelf: PolicyShelf
+) -> None:
+    mixed = [
+        *crowd(used=25_000, count=6),
+        *(replace(one, at=one.at - 6 * HOUR_US) for one in crowd(used=15_000, count=6)),
+    ]
+    book(store, "default", mixed, crowd(OTHER, used=70_000))
+    other, first = made(store, shelf, asked())
+    applied_at = BASE + MINUTE_US
+    asyncio.run(apply_recommendation(store, shelf, "default", first.id, applied_at))
+    since = [replace(one, at=BASE + 2 * MINUTE_US, id=f"s{one.id}") for one in mixed[:5]]
+    book(store, "default", since)
+
+    still, again = made(store, shelf, asked(period="2", now=BASE + 3 * MINUTE_US))
+
+    assert (first.action, again.action, first.is_recommended) == ("upgrade", "upgrade", True)
+    assert (again.is_recommended, again.confidence) == (False, 1.0)
+    assert "But 12 of the 17 runs are from before the change" in again.reason
+    assert again.reason.endswith("2026-03-14 15:10 UTC, so this is shown only.")
+    assert todo_of([again]) == ()
+    assert (still.is_recommended, still.reason) == (True, other.reason)
+
+    asyncio.run(roll_back(store, shelf, "default", first.id, BASE + 4 * MINUTE_US))
+    assert made(store, shelf, asked(period="3"))[1].is_recommended
+
+
+def test_runs_that_are_all_from_after_the_change_are_recommended_on(
+    store: Store, shelf: PolicyShelf
+) -> None:
+    book(store, "default", crowd(used=25_000))
+    (first,) = made(store, shelf, asked())
+    asyncio.run(apply_recommendation(store, shelf, "default", first.id, BASE + 1))
+    later = [replace(one, at=one.at + 2 * DAY_US, id=f"l{one.id}") for one in crowd(used=70_000)]
+    book(store, "default", later)
+
+    def after(days: int) -> Recommendation:
+        wanted = asked(period=f"{days}", until=BASE + 2 * DAY_US, window_days=days)
+        return made(store, shelf, wanted)[0]
+
+    assert (after(1).is_recommended, after(1).samples) == (True, 12)
+    assert (after(3).is_recommended, after(3).samples) == (False, 24)
+
+
+def test_runs_from_before_a_change_whose_events_are_gone_count_by_their_hours(
+    store: Store, shelf: PolicyShelf
+) -> None:
+    old = [replace(one, at=one.at - 20 * DAY_US, id=f"o{one.id}") for one in crowd(used=25_000)]
+    book(store, "default", old)
+    (first,) = made(store, shelf, asked())
+    asyncio.run(apply_recommendation(store, shelf, "default", first.id, BASE - 20 * DAY_US + 1))
+    book(store, "default", crowd(used=70_000))
+    asyncio.run(delete_past_keeping(store, shelf, BASE, usage_days=10))
+
+    (again,) = made(store, shelf, asked(period="2"))
+
+    assert not again.is_recommended
+    assert "But 12 of the 24 runs are" in again.reason
 
 
 @contextmanager

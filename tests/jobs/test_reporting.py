@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.core.reports import Report
 from app.core.schedule import Run, covered_on_demand, period_of
@@ -206,6 +207,54 @@ async def test_every_workspace_gets_its_own_report(service: Running) -> None:
     assert [await kept(service, name) for name in ("one", "two", "default")] == [1, 1, 0]
 
 
+async def test_a_workspace_that_fails_does_not_keep_the_others_from_their_reports(
+    service: Running,
+) -> None:
+    for workspace in ("one", "three", "two"):
+        await use(service, "t/a", 1, workspace=workspace, scopes={"global": 50})
+    broken = "UPDATE usage_cells SET scopes = {} WHERE workspace = 'two'"
+    mended = "UPDATE usage_cells SET scopes = NULL WHERE workspace = 'two'"
+
+    async def change(sql: str) -> None:
+        await service.house.store.write_alone(
+            lambda tx: (
+                tx.connection.exec_driver_sql(
+                    sql.format("x'ff'" if tx.is_sqlite else "'\\xff'::bytea")
+                ).rowcount
+            )
+        )
+
+    await change(broken.replace("two", "one"))
+    await change(broken)
+    weekly = service.house.jobs.handlers["weekly"]
+    with capture_logs() as lines, pytest.raises(ValueError, match="packed scopes"):
+        await weekly(run_of("weekly"))
+
+    assert [await kept(service, name) for name in ("one", "three", "two")] == [0, 1, 0]
+    failed = [one for one in lines if one["event"] == "reports_failed"]
+    assert [one["workspace"] for one in failed] == ["one", "two"]
+    assert {one["kind"] for one in failed} == {"ValueError"}
+    await change(mended.replace("two", "one"))
+    await change(mended)
+    assert (await weekly(run_of("weekly")))["reports"] == 3
+    assert [await kept(service, name) for name in ("one", "three", "two")] == [1, 1, 1]
+
+
+async def test_consecutive_weeks_meet_where_hours_begin_at_a_quarter(database_url: str) -> None:
+    async with running(database_url, scheduler="off", timezone="Asia/Kathmandu") as service:
+        due = datetime(2025, 10, 26, 0, 15, tzinfo=UTC)  # a Sunday, 06:00 in Kathmandu
+        service.set_clock(due + timedelta(days=8))
+        for minutes, tokens in ((-20, 1), (5, 20), (30, 300), (60, 4_000)):
+            at = (due + timedelta(minutes=minutes)).isoformat()
+            await use(service, "t/a", 0, timestamp=at, used_tokens=tokens, budget_tokens=10_000)
+        (first,) = await carry_out(service, run_of("weekly", due))
+        (then,) = await carry_out(service, run_of("weekly", due + timedelta(days=7)))
+        asked = run_of("weekly", due, is_on_demand=True, period="asked")
+        (on_demand,) = await carry_out(service, asked)
+    told = [figures(one, "usage")["Tokens used"] for one in (first, then, on_demand)]
+    assert told == [1, 4_320, 321]
+
+
 async def test_runs_that_named_no_agent_and_odd_names_are_reported(service: Running) -> None:
     for agent in ("specialists/dbt-expert", "a|b", "Ünïcode <b>", "x" * 150):
         for _ in range(3):
@@ -320,7 +369,7 @@ async def test_alerts_that_were_due_are_counted(service: Running) -> None:
         opened = (await service.client.post("/allocate", json={"agent": "dbt-expert"})).json()
         load = {"loads": [{"scope": "global", "tokens": used}]}
         await service.client.post(f"/allocations/{opened['id']}/finish", json=load)
-    soon = run_of("monthly", NOW + timedelta(minutes=1))
+    soon = run_of("monthly", NOW + timedelta(minutes=1), is_on_demand=True)
     _, whole = await carry_out(service, soon)
     outcomes = next(one for one in whole.sections if one.key == "outcomes")
     assert outcomes.data is not None

@@ -2,17 +2,21 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.core.cover import cover
+from app.core.tokens_per_run import Tally
 from app.core.usage import RUN, TOTAL, Cell, UsageEvent, fold_hours
 from app.core.windows import pieces
 from app.store.analytics import Source
 from app.store.database import Store
 from app.store.groupcache import GroupCache
-from app.store.report_sums import read_scopes, read_tallies, read_totals, read_use, read_whole
+from app.store.report_sums import Wanted, read_tallies, read_totals, read_whole
+from app.store.run_sums import read_scopes, read_sums
 from app.store.usage import append_many
 from tests.core.runs import BASE, DAY_US, run, runs
 
@@ -56,6 +60,16 @@ def added(events: Iterable[UsageEvent], family: str) -> dict[tuple[str, str, str
     return dict(found)
 
 
+def tokens_of(events: Iterable[UsageEvent]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for event in events:
+        for scope, count in event.scopes.items():
+            if count:
+                its = found.setdefault(event.agent, {})
+                its[scope] = its.get(scope, 0) + count
+    return found
+
+
 @once
 @given(events=st.lists(runs, max_size=8, unique_by=lambda one: one.id), hours=windows)
 def test_sums_over_any_window_are_those_of_its_runs(
@@ -71,10 +85,10 @@ def test_sums_over_any_window_are_those_of_its_runs(
         source = Source(tx, GroupCache(), "default", ())
         agents = sorted({event.agent for event in events})
         return (
-            read_use(source, parts),
-            read_scopes(source, parts),
+            read_sums(source, (since, until)).cells,
+            read_scopes(source, cover(since, until)),
             read_totals(source, {"all": parts})["all"],
-            read_tallies(source, parts),
+            *read_tallies(source, [Wanted(parts=parts)]),
             read_whole(source, parts, agents),
         )
 
@@ -85,11 +99,7 @@ def test_sums_over_any_window_are_those_of_its_runs(
     }
     assert whole == expected
     assert total == added(inside, TOTAL).get(("", "", ""), Cell())
-    tokens: defaultdict[str, int] = defaultdict(int)
-    for event in inside:
-        for scope, count in event.scopes.items():
-            tokens[scope] += count
-    assert scopes == dict(tokens)
+    assert {agent: its for agent, its in scopes.items() if its} == tokens_of(inside)
     used: defaultdict[tuple[str, str], list[UsageEvent]] = defaultdict(list)
     for event in inside:
         if event.budget_tokens is not None:
@@ -98,6 +108,66 @@ def test_sums_over_any_window_are_those_of_its_runs(
         kind: (len(its), sum(e.used_tokens for e in its), sum(e.exceeded for e in its))
         for kind, its in used.items()
     }
+
+
+def tallied(store: Store, *wanted: Wanted) -> list[dict[tuple[str, str], Tally]]:
+    return store.read_now(lambda tx: read_tallies(Source(tx, GroupCache(), "default", ()), wanted))
+
+
+@once
+@given(
+    events=st.lists(runs, max_size=8, unique_by=lambda one: one.id),
+    stretches=st.lists(
+        st.tuples(windows, st.sets(st.sampled_from(("t/a", "t/b", "c")))), max_size=4
+    ),
+)
+def test_stretches_that_overlap_are_tallied_as_each_is_alone(
+    store: Store, events: list[UsageEvent], stretches: list[tuple[list[int], set[str]]]
+) -> None:
+    clear(store)
+    book(store, events)
+    wanted = [
+        Wanted(
+            parts=pieces(END - hours[1] * HOUR, END - hours[0] * HOUR, now=END, is_last=False),
+            agents=frozenset(agents),
+        )
+        for hours, agents in stretches
+    ]
+    together = tallied(store, *wanted)
+    for one, found in zip(wanted, together, strict=True):
+        (alone,) = tallied(store, one)
+        assert found.keys() == alone.keys()
+        for kind, tally in found.items():
+            assert tally.squares == pytest.approx(alone[kind].squares)
+            assert replace(tally, squares=0) == replace(alone[kind], squares=0)
+
+
+@once
+@given(
+    events=st.lists(runs, max_size=8, unique_by=lambda one: one.id),
+    held=windows,
+    hours=windows,
+    is_last=st.booleans(),
+)
+def test_sums_of_a_known_window_make_those_of_another(
+    store: Store, events: list[UsageEvent], held: list[int], hours: list[int], is_last: bool
+) -> None:
+    clear(store)
+    if is_last:
+        hours = [0, hours[1]]
+    book(store, events)
+    known, window = ((END - its[1] * HOUR, END - its[0] * HOUR) for its in (held, hours))
+
+    def read(tx):  # type: ignore[no-untyped-def]
+        source = Source(tx, GroupCache(), "default", ())
+        its = read_sums(source, known)
+        return (
+            read_sums(source, window, is_last=is_last).cells,
+            read_sums(source, window, known=its).cells,
+        )
+
+    anew, changed = store.read_now(read)
+    assert anew == changed
 
 
 def test_each_day_is_a_draw_of_its_own(store: Store) -> None:
@@ -109,9 +179,7 @@ def test_each_day_is_a_draw_of_its_own(store: Store) -> None:
     ]
     book(store, events)
     parts = pieces(day - 31 * DAY_US, day, now=day, is_last=False)
-    (found,) = store.read_now(
-        lambda tx: read_tallies(Source(tx, GroupCache(), "default", ()), parts)
-    ).values()
+    ((found,),) = (its.values() for its in tallied(store, Wanted(parts=parts)))
     assert (found.runs, found.used) == (3, 90)
     assert (found.days, found.squares) == (2, pytest.approx(40**2 / 2 + 50**2))
 
@@ -119,7 +187,5 @@ def test_each_day_is_a_draw_of_its_own(store: Store) -> None:
 def test_agents_can_be_chosen(store: Store) -> None:
     book(store, [run("1", agent="a"), run("2", agent="b"), run("3", agent="c")])
     parts = pieces(END - DAY_US, END, now=END, is_last=False)
-    found = store.read_now(
-        lambda tx: read_tallies(Source(tx, GroupCache(), "default", ()), parts, ("a", "c"))
-    )
+    (found,) = tallied(store, Wanted(parts=parts, agents=frozenset("ac")))
     assert sorted(found) == [("a", ""), ("c", "")]

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response
 
 from app.api.dependencies import HouseDep
 from app.api.routing import JsonRoute, answer
-from app.api.schemas.jobs import AskedRunOut, JobsOut, job_out, run_out
+from app.api.schemas.jobs import AskedRunIn, AskedRunOut, JobsOut, job_out, run_out
 
 router = APIRouter(tags=["Jobs"], route_class=JsonRoute)
 
@@ -17,7 +17,7 @@ async def get_jobs(house: HouseDep) -> Response:
 
 
 @router.post("/jobs/{name}/run", response_model=AskedRunOut)
-async def post_run(name: str, house: HouseDep) -> Response:
+async def post_run(name: str, house: HouseDep, body: AskedRunIn | None = None) -> Response:
     """Run a job now, and answer when it has ended: `status` says how.
 
     It takes no scheduled run's place. While the job is being run, it is 409 `job_running`.

@@ -3,10 +3,16 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.job_runs import JobLine, JobRun, Status, is_on_demand
 from app.core.windows import moment
+
+
+class AskedRunIn(BaseModel):
+    """Nothing: a run takes no options."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class JobRunOut(BaseModel):

@@ -74,12 +74,16 @@ class ImpactOut(BaseModel):
 
     tokens_saved: int = Field(description="Budget tokens: recorded less those of the proposal.")
     exceedances_avoided: int
-    unmet_avoided: int
-    used_tokens_saved: int = Field(
+    unmet_avoided: int | None = Field(
+        description="Null where cells were replayed: they do not say."
+    )
+    used_tokens_saved: int | None = Field(
         description="Tokens loaded; below zero where runs that were cut would have had more."
+        " Null where cells were replayed: they do not say."
     )
     usd_saved: str | None = Field(
-        description="Decimal USD of the priced runs; null: none is priced.", examples=["1.25"]
+        description="Decimal USD of the priced runs; null: none is priced, or cells were replayed.",
+        examples=["1.25"],
     )
 
 
@@ -96,7 +100,8 @@ class RecommendationOut(BaseModel):
     status: Status
     recommended: bool = Field(
         description="Whether its confidence reaches the policy's"
-        " `recommendation_confidence_threshold` (0.7); others are only shown."
+        " `recommendation_confidence_threshold` (0.7), and no run is from before the last change"
+        " that was applied to the agent; others are only shown, and `reason` counts such runs."
     )
     confidence: float | None = Field(
         description="0–1; null for `maintain` and `defer`.", examples=[0.81]

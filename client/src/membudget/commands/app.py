@@ -1,4 +1,4 @@
-"""The `membudget` command. Nothing is loaded before a command needs it."""
+"""The `membudget` command, which loads nothing before it is needed."""
 
 import os
 from importlib import import_module

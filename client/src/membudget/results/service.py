@@ -26,8 +26,8 @@ class Impact(Result):
 
     tokens_saved: int = 0
     exceedances_avoided: int = 0
-    unmet_avoided: int = 0
-    used_tokens_saved: int = 0
+    unmet_avoided: int | None = None
+    used_tokens_saved: int | None = None
     usd_saved: Decimal | None = None
 
 
