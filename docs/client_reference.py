@@ -66,11 +66,10 @@ def client_page() -> str:
 def root_names() -> dict[str, str]:
     """The names of `membudget` itself, and the module that each is taken from."""
     return {
-        name: node.module.removeprefix("membudget.")
+        name: (node.module or "").removeprefix("membudget.")
         for node in ast.walk(_tree("__init__"))
-        if isinstance(node, ast.ImportFrom) and node.module and node.module != "importlib"
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("membudget.")
         for name in (alias.name for alias in node.names)
-        if node.module.startswith("membudget.")
     }
 
 
@@ -100,9 +99,8 @@ def _found(module: str, name: str) -> ast.ClassDef | None:
     for node in _tree(module).body:
         if isinstance(node, ast.ClassDef) and node.name == name:
             return node
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("membudget."):
-            if name in (alias.name for alias in node.names):
-                return _found((node.module or "").removeprefix("membudget."), name)
+        if isinstance(node, ast.ImportFrom) and name in {alias.name for alias in node.names}:
+            return _found((node.module or "").removeprefix("membudget."), name)
     return None
 
 

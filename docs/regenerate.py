@@ -1,4 +1,4 @@
-"""Write what the documentation says twice: HTTP reference, settings and commands, from the code."""
+"""Write what the documentation says twice: HTTP and client reference, settings, commands."""
 
 import inspect
 import json
@@ -16,6 +16,7 @@ from app.api.reference import ErrorNote, render
 from app.core import errors
 from app.main import create_app
 from app.settings import Settings
+from docs.client_reference import client_page
 
 DOCS = Path(__file__).resolve().parent
 
@@ -119,6 +120,7 @@ def pages(app: FastAPI) -> dict[str, str]:
         "api.md": render(document, errors=error_notes()),
         "settings.md": settings_page(),
         "commands.md": commands_page(),
+        "client-api.md": client_page(),
     }
 
 
