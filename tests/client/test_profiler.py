@@ -1,5 +1,6 @@
 """Laws of measuring: nothing is counted twice or lost, and what is said to be saved can be."""
 
+import logging
 import threading
 
 import anyio
@@ -163,8 +164,16 @@ def test_functions_are_measured_by_a_decorator(profiler: PerformanceProfiler, cl
 
 
 def test_an_end_without_a_beginning_is_no_error(
-    profiler: PerformanceProfiler, clock: Clock, caplog: pytest.LogCaptureFixture
+    profiler: PerformanceProfiler,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    logger = logging.getLogger("membudget.profiler")  # whatever other tests made of logging
+    monkeypatch.setattr(logging.root.manager, "disable", 0)
+    monkeypatch.setattr(logger, "disabled", False)
+    monkeypatch.setattr(logger, "level", logging.WARNING)
+    monkeypatch.setattr(logger, "handlers", [caplog.handler])
     assert profiler.end_operation("1", OperationType.STAGE, "never") == 0
     assert "did not begin" in caplog.text
     profiler.start_operation("1", OperationType.STAGE, "a")

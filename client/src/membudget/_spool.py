@@ -181,8 +181,7 @@ class Spool:
                 os.fsync(file.fileno())
 
     def _bytes(self) -> int:
-        names = filter(_waits, os.listdir(self.folder))
-        return sum(self.folder.joinpath(name).stat().st_size for name in names)
+        return sum(_size(self.folder / name) for name in os.listdir(self.folder) if _waits(name))
 
     def _sending(self) -> list[Path]:
         return sorted(self.folder.glob(SENDING))
@@ -190,6 +189,14 @@ class Spool:
 
 def _waits(name: str) -> bool:
     return name == WAITING or (name.startswith("sending-") and name.endswith(".jsonl"))
+
+
+def _size(path: Path) -> int:
+    """In bytes; none where whoever sends it has just let go of it."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _entry(line: bytes) -> Entry | None:
