@@ -172,7 +172,7 @@ def test_an_end_without_a_beginning_is_no_error(
     logger = logging.getLogger("membudget.profiler")  # whatever other tests made of logging
     monkeypatch.setattr(logging.root.manager, "disable", 0)
     monkeypatch.setattr(logger, "disabled", False)
-    monkeypatch.setattr(logger, "level", logging.WARNING)
+    caplog.set_level(logging.WARNING, logger="membudget.profiler")
     monkeypatch.setattr(logger, "handlers", [caplog.handler])
     assert profiler.end_operation("1", OperationType.STAGE, "never") == 0
     assert "did not begin" in caplog.text
