@@ -68,11 +68,11 @@ def impact_of_sums(
     sketches: Mapping[CellName, tuple[bytes, bytes]],
     budget_of: BudgetOf,
 ) -> Impact:
-    """What `simulation.replay_cells` would change, of cells whose sketches are encoded still: what
-    to add, and what to take away again.
+    """What other budgets would have changed, of cells whose sketches are encoded still: what to
+    add, and what to take away again.
 
-    Most of that is merging sketches; here their values are counted from a bound on. What runs would
-    have loaded is not known of cells, nor who would have been met.
+    Merging sketches would take most of the time; their values are counted from a bound on. What
+    runs would have loaded is not known of cells, nor who would have been met.
     """
     tokens = exceeded = 0
     for name, cell in sums.items():

@@ -12,10 +12,11 @@ from app.core.impacts import (
     impact_of_sums,
     no_impact,
 )
-from app.core.simulation import Runs, replay, replay_cells
+from app.core.simulation import Runs, replay
 from app.core.statistics import encode
 from app.core.usage import Cell
 from tests.core.advice import BOOK, LADDER
+from tests.core.cell_replay import replay_cells
 
 PROFILES = [one.profile for one in LADDER if one.profile is not None]
 AGENTS = ("t/a", "t/b", "specialists/dbt-expert")

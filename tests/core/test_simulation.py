@@ -16,11 +16,11 @@ from app.core.simulation import (
     Outcome,
     Runs,
     replay,
-    replay_cells,
     total,
     used_under,
 )
 from app.core.usage import RUN, Cell, UsageEvent, fold_hours, used_pct
+from tests.core.cell_replay import replay_cells
 from tests.core.runs import run_lists, tokens
 
 
