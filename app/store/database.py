@@ -159,6 +159,8 @@ class Store:
         """Transactions that this process has committed: what tells that anything changed."""
         self._is_replacing = False
         self._readers = anyio.CapacityLimiter(READERS)
+        self._resting: list[Connection] = []
+        """Open connections to SQLite that nobody reads on; the last one used is taken first."""
         self._reading = 0
         self._idle = Condition()
         """Told when a read ends: a task that was cancelled leaves its thread reading."""
@@ -231,6 +233,8 @@ class Store:
         for connection in self._writing.values():
             connection.close()
         self._writing.clear()
+        while self._resting:
+            self._resting.pop().close()
         self.engine.dispose()
 
     @property
@@ -261,24 +265,40 @@ class Store:
         with self._idle:
             self._reading += 1
         try:
-            return self._read_on_one(work)
+            with translated():
+                return (self._read_file if self.is_sqlite else self._read_server)(work)
         finally:
             with self._idle:
                 self._reading -= 1
                 self._idle.notify_all()
 
-    def _read_on_one(self, work: Callable[[Tx], R]) -> R:
-        with translated(), self.engine.connect() as connection:
-            if not self.is_sqlite:
-                connection.exec_driver_sql(
-                    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-                )
-            else:
-                connection.exec_driver_sql("BEGIN")
+    def _read_server(self, work: Callable[[Tx], R]) -> R:
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             try:
                 return work(Tx(connection, self.is_sqlite, self._notes, self._prepares))
             finally:
                 connection.rollback()
+
+    def _read_file(self, work: Callable[[Tx], R]) -> R:
+        """Read on a connection that stays open: taking one from the engine's pool and giving it
+        back costs as much as some statements."""
+        try:
+            connection = self._resting.pop()
+        except IndexError:
+            connection = self.engine.connect()
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        try:
+            driver.execute("BEGIN")
+            return work(Tx(connection, self.is_sqlite, self._notes))
+        finally:
+            connection.rollback()  # SQLAlchemy's idea of the transaction, if it has one
+            driver.rollback()
+            if len(self._resting) < READERS:
+                self._resting.append(connection)
+            else:
+                connection.close()
 
     def _commit(self, work: Callable[[Tx], None]) -> None:
         """Run a group's work on the connection that this writer's thread keeps."""

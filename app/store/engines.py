@@ -44,7 +44,7 @@ def _sqlite_engine(url: str) -> Engine:
     engine = create_engine(
         url,
         hide_parameters=True,  # they hold what users wrote
-        pool_size=READERS + 1,
+        pool_size=2 * READERS,  # those that stay open for reading, the writer's, and others
         pool_reset_on_return=None,  # whoever takes one ends what it began
         max_overflow=0,
         connect_args={
