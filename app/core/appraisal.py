@@ -189,23 +189,24 @@ def _loadable(prospects: Prospects) -> Prospects:
 def candidate_at(prospects: Prospects, at: int) -> Candidate:
     """One of the prospects as a memory that may be loaded."""
     one = prospects.memories[at]
+    accessed, expires = one.last_accessed_at, one.expires_at
     return Candidate(
-        id=one.id,
-        tokens=prospects.tokens[at],
-        scope=one.scope,
-        text=prospects.texts[at].text,
-        path=one.path,
-        created_at=_moment(one.created_at),
-        last_accessed_at=None if one.last_accessed_at is None else _moment(one.last_accessed_at),
-        access_count=one.access_count,
-        relevance=one.relevance,
-        importance=one.importance,
-        pinned=one.pinned,
-        group=one.group,
-        expires_at=None if one.expires_at is None else moment(one.expires_at),
-        session=one.session,
-        speaker=one.speaker,
-        position=one.position,
+        one.id,
+        prospects.tokens[at],
+        one.scope,
+        prospects.texts[at].text,
+        one.path,
+        _moment(one.created_at),
+        None if accessed is None else _moment(accessed),
+        one.access_count,
+        one.relevance,
+        one.importance,
+        one.pinned,
+        one.group,
+        None if expires is None else moment(expires),
+        one.session,
+        one.speaker,
+        one.position,
     )
 
 
@@ -280,13 +281,9 @@ def _measured(
     at: datetime, half_life_hours: float, candidate: Candidate, relevance: Relevance
 ) -> Score:
     value, parts = relevance
-    return Score(
-        total=min(1.0, max(0.0, value)),
-        relevance=value,
-        importance=candidate.importance,
-        freshness=freshness(candidate.created_at, at, half_life_hours=half_life_hours),
-        parts=parts,
-    )
+    fresh = freshness(candidate.created_at, at, half_life_hours=half_life_hours)
+    total = 0.0 if value < 0 else 1.0 if value > 1 else value
+    return Score(total, value, candidate.importance, fresh, parts)
 
 
 def _told(aim: Aim, candidate: Candidate) -> Score:

@@ -49,6 +49,12 @@ _PATTERNS = tuple(
     )
 )
 
+_ANY = re.compile(
+    "[0-9]|today|tonight|last|this|"
+    + "|".join((*(name[:3] for name in _MONTHS), *_SEASONS, *_UNIT_DAYS))
+)
+"""What stands in every text that names a time: most name none."""
+
 
 @lru_cache(maxsize=64)
 def named(text: str, as_of: datetime) -> tuple[tuple[Span, ...], str]:
@@ -58,10 +64,11 @@ def named(text: str, as_of: datetime) -> tuple[tuple[Span, ...], str]:
     """
     spans: list[Span] = []
     rest = text.lower()
-    for pattern in _PATTERNS:
-        for match in pattern.finditer(rest):
-            spans.extend(_meant(match.groupdict(), as_of))
-        rest = pattern.sub(" # ", rest)
+    for pattern in _PATTERNS if _ANY.search(rest) else ():
+        if pattern.search(rest):
+            for match in pattern.finditer(rest):
+                spans.extend(_meant(match.groupdict(), as_of))
+            rest = pattern.sub(" # ", rest)
     return tuple(dict.fromkeys(spans)), rest
 
 

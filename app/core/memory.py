@@ -5,7 +5,8 @@ import struct
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from app.core.values import value
 from app.core.words import stems
@@ -22,9 +23,8 @@ OTHER_SCOPE_NAMES: Mapping[str, str] = {  # spec A12 and "Defaults": names the o
 }
 
 
-@value
-class Candidate:
-    """A memory that could be loaded."""
+class Candidate(NamedTuple):
+    """A memory that could be loaded; each selection makes dozens."""
 
     id: str
     tokens: int
@@ -49,7 +49,7 @@ class Candidate:
     speaker: str | None = None
     position: int | None = None
     embedding: Sequence[float] | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = MappingProxyType({})
 
 
 State = Literal["active", "archived", "deleted"]

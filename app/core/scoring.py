@@ -3,10 +3,10 @@
 import re
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 from app.core.memory import Candidate
 from app.core.profiles import ScoreWeights
-from app.core.values import value
 
 SECONDS_PER_HOUR = 3600
 
@@ -25,9 +25,8 @@ Part = tuple[str, float, float]
 """What a part of a score is called, its value (0–1), and its weight."""
 
 
-@value
-class Score:
-    """How much a memory is worth, and why."""
+class Score(NamedTuple):
+    """How much a memory is worth, and why; each selection makes dozens."""
 
     total: float
     """0–1: the sum of value × weight over the parts, held between these."""

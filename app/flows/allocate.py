@@ -175,5 +175,5 @@ async def _counted(asked: Asked, tokens: TokenCounter) -> Sequence[Candidate]:
     encoding = tokens.encoding_for(asked.request.model)
     counts = await to_thread.run_sync(tokens.count_many, texts, encoding)
     for index, count in zip(asked.uncounted, counts, strict=True):
-        candidates[index] = replace(candidates[index], tokens=count)
+        candidates[index] = candidates[index]._replace(tokens=count)
     return candidates

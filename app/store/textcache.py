@@ -1,7 +1,6 @@
 """Remember texts of memories, read and counted: by their digest, so never out of date."""
 
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from threading import Lock
 from typing import Protocol
 
@@ -47,34 +46,45 @@ class Unshared:
 
 
 class TextCache:
-    """Texts by workspace and digest; the least recently used go first."""
+    """Texts by workspace and digest, in two generations of half the size each.
+
+    What is used is young. When the young are too many they become the old, and the old that
+    nobody has used since they became so are forgotten: using a text again costs no more than
+    finding it.
+    """
 
     def __init__(self, shared: SharedTexts | None = None) -> None:
         self.shared = shared or Unshared()
         """Asked for what is not at hand, before the database is."""
-        self._texts: OrderedDict[tuple[str, bytes], KeptText] = OrderedDict()
+        self._young: dict[tuple[str, bytes], KeptText] = {}
+        self._old: dict[tuple[str, bytes], KeptText] = {}
         self._characters = 0
+        """Of the young."""
         self._lock = Lock()
 
-    def get_many(self, workspace: str, contents: Iterable[bytes]) -> dict[bytes, KeptText]:
+    def get_many(self, workspace: str, contents: Collection[bytes]) -> dict[bytes, KeptText]:
         """Those of the texts that are at hand."""
-        found: dict[bytes, KeptText] = {}
-        with self._lock:
-            for content in contents:
-                key = (workspace, content)
-                kept = self._texts.get(key)
+        young = self._young
+        found = {
+            content: kept
+            for content in contents
+            if (kept := young.get((workspace, content))) is not None
+        }
+        for content in contents:
+            if content not in found:
+                kept = self._old.get((workspace, content))
                 if kept is not None:
-                    self._texts.move_to_end(key)
                     found[content] = kept
+                    self.put(workspace, content, kept)
         return found
 
     def put(self, workspace: str, content: bytes, kept: KeptText) -> None:
         """Keep a text."""
         with self._lock:
-            if (workspace, content) in self._texts:
+            if (workspace, content) in self._young:
                 return
-            self._texts[workspace, content] = kept
+            self._young[workspace, content] = kept
             self._characters += len(kept.text) + OVERHEAD
-            while self._characters > MAX_CHARACTERS and len(self._texts) > 1:
-                _, old = self._texts.popitem(last=False)
-                self._characters -= len(old.text) + OVERHEAD
+            if self._characters > MAX_CHARACTERS // 2:
+                self._old, self._young = self._young, {}
+                self._characters = 0

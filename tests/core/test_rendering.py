@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
@@ -81,7 +80,7 @@ def chosen(
 
 
 def _counted(memory: Candidate) -> Candidate:
-    return replace(memory, tokens=TOKENS.count(memory.text or ""))
+    return memory._replace(tokens=TOKENS.count(memory.text or ""))
 
 
 @settings(max_examples=200, deadline=None)
@@ -154,7 +153,7 @@ def test_no_memory_makes_a_heading_or_a_fence_of_its_own_in_markdown(
 ) -> None:
     headings, odd = blocks(render("markdown", candidates))
     assert odd == []
-    plain = [replace(one, text="", speaker=None) for one in candidates]
+    plain = [one._replace(text="", speaker=None) for one in candidates]
     assert {*headings} <= {render("markdown", [one]).partition("\n")[0] for one in plain}
     for one in candidates:
         assert one.text is None or one.text in render("markdown", [one])
