@@ -16,6 +16,7 @@ from app.core.errors import DomainError, Unavailable
 from app.core.usage import CellId
 from app.store.engines import PG_WRITERS, READERS, make_engine, translated
 from app.store.groupcommit import GroupCommit
+from app.store.places import Places
 
 R = TypeVar("R")
 P = TypeVar("P")
@@ -46,6 +47,8 @@ class Notes:
     """Entries appended to each cell of a workspace since it was last rewritten."""
     crowded: set[tuple[str, str]] = field(default_factory=set)
     """Workspace and agent pairs that have too many scopes to pack in one row."""
+    places: Places | None = None
+    """Places at hand; None on PostgreSQL, where other replicas write, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +154,8 @@ class Store:
         self.url = url
         self.engine = make_engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
-        self._notes = Notes()
+        self.places = Places() if self.is_sqlite else None
+        self._notes = Notes(places=self.places)
         self._prepares = not self.is_sqlite and not pooled
         self._writing: dict[int, Connection] = {}
         """The connection that each of the writer's threads keeps."""
@@ -220,6 +224,8 @@ class Store:
         self._notes.seen.clear()
         self._notes.appended.clear()
         self._notes.crowded.clear()
+        if self.places is not None:
+            self.places.forget()
 
     def start(self) -> None:
         """Start the writer's threads."""

@@ -12,7 +12,7 @@ from app.core.values import value
 from app.store.agents import register
 from app.store.database import Tx, in_chunks
 from app.store.memory_keys import Answered, get_answers, put_answers
-from app.store.memory_rows import to_core, to_row, whole
+from app.store.memory_rows import to_core, to_found, to_row, whole
 from app.store.memory_texts import drop_unused, put_texts, words_of
 from app.store.tables import memories
 from app.store.textindex import index_changes
@@ -25,6 +25,7 @@ EVERY: tuple[State, ...] = (*LIVING, "deleted")
 
 _NAMES = [column.name for column in memories.columns]
 _FIELDS = ", ".join(f'"{name}" = excluded."{name}"' for name in _NAMES[2:])
+_STATE = _NAMES.index("state")
 _REPLACE = f"ON CONFLICT (workspace, id) DO UPDATE SET {_FIELDS}"
 
 
@@ -214,6 +215,20 @@ def _save(
     drop_unused(tx, workspace, set(olds.values()) - set(contents.values()))
     agents = {memory.agent for _, memory in pairs if memory.agent is not None}
     register(tx, workspace, agents, now=pairs[0][1].state_at)
+    _change_places(tx, workspace, rows, words)
+
+
+def _change_places(
+    tx: Tx, workspace: str, rows: Mapping[str, tuple[Any, ...]], words: Mapping[bytes, str]
+) -> None:
+    """Tell of these rows of memories, by id, where memories are at hand, once they are committed.
+
+    `words` of contents that come into a place.
+    """
+    places = tx.notes.places
+    if places is not None:
+        active = [to_found(row) for _, row in sorted(rows.items()) if row[_STATE] == "active"]
+        tx.on_commit.append(lambda: places.change(workspace, rows, active, words))
 
 
 def _is_moved(one: Memory, other: Memory) -> bool:
@@ -245,9 +260,12 @@ def purge_memories(tx: Tx, workspace: str, ids: Collection[str]) -> None:
         statement = delete(memories).where(table.workspace == workspace, table.id.in_(chunk))
         tx.connection.execute(statement)
     drop_unused(tx, workspace, set(contents.values()))
+    places = tx.notes.places
+    if places is not None:
+        tx.on_commit.append(lambda: places.change(workspace, doomed, (), {}))
 
 
-def note_accesses(tx: Tx, workspace: str, ids: Iterable[str], at: int) -> None:
+def note_accesses(tx: Tx, workspace: str, ids: Collection[str], at: int) -> None:
     """Note that memories were loaded, once each."""
     latest = "max" if tx.is_sqlite else "greatest"
     for chunk in in_chunks(sorted(set(ids))):
@@ -263,6 +281,9 @@ def note_accesses(tx: Tx, workspace: str, ids: Iterable[str], at: int) -> None:
             [at, at, workspace, *chunk],
             returning="",
         )
+    at_hand = tx.notes.places
+    if at_hand is not None:
+        tx.on_commit.append(lambda: at_hand.note_accesses(workspace, set(ids), at))
 
 
 def get_memory(tx: Tx, workspace: str, id_: str) -> Memory | None:

@@ -2,11 +2,13 @@
 
 import json
 import struct
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import FromClause, Row, Select, select
 
 from app.core.memory import KEPT_ENCODING, Memory, content_of
+from app.core.recall import Found
 from app.store.database import dumps
 from app.store.tables import memories, memory_counts, memory_texts
 
@@ -58,6 +60,15 @@ def to_row(memory: Memory) -> tuple[Any, ...]:
         memory.state_at,
         memory.fingerprint,
     )
+
+
+_NAMES = [column.name for column in memories.columns]
+_found_of = itemgetter(*(_NAMES.index(name) for name in Found._fields[:-1]))
+
+
+def to_found(row: tuple[Any, ...]) -> Found:
+    """What recalling finds of a row in column order, without its embedding."""
+    return Found._make((*_found_of(row), None))
 
 
 def to_core(row: Row[Any]) -> Memory:

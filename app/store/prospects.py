@@ -11,8 +11,9 @@ from app.core.recall import KeptText, Prospects, View, Wish
 from app.core.retrieval import Probe
 from app.core.windows import micros
 from app.store.database import Store, Tx, in_chunks
+from app.store.kept_recall import recall_kept
 from app.store.memory_texts import counts_of, put_counts
-from app.store.recall import recall
+from app.store.recall import Recalled, read_place, recall
 from app.store.textcache import SharedTexts, TextCache
 
 Count = Callable[[Sequence[str], str], Sequence[int]]
@@ -37,17 +38,10 @@ async def gather(
     It runs in the thread that has read them: changing threads costs as much as some statements. A
     text that is met in an encoding for the first time is counted, and its tokens are kept.
     """
-    reading = partial(
-        _read,
-        texts=texts,
-        view=view,
-        question=question,
-        wish=wish,
-        encoding=encoding,
-    )
+    reading = partial(_gather_now, store, texts, view, question, wish, encoding)
 
     def work() -> tuple[R, Mapping[bytes, int]]:
-        prospects = store.read_now(reading)
+        prospects = reading()
         new = _count_new(prospects, encoding, count)
         tokens = [text.tokens[encoding] for text in prospects.texts]
         return then(replace(prospects, tokens=tokens)), new
@@ -74,31 +68,55 @@ def _count_new(prospects: Prospects, encoding: str, count: Count) -> Mapping[byt
     return dict(zip(uncounted, counts, strict=True))
 
 
-def _read(
-    tx: Tx,
-    texts: TextCache,
-    view: View,
-    question: Probe,
-    wish: Wish,
-    encoding: str,
+def _gather_now(
+    store: Store, texts: TextCache, view: View, question: Probe, wish: Wish, encoding: str
 ) -> Prospects:
+    """What memory has, where it has the places and all texts; else what the database has."""
     ranges = [(micros(since), micros(until)) for since, until in question.spans]
-    recalled = recall(tx, view, question.words, wish, ranges=ranges)
+    places = store.places
+    if places is not None and wish.embedding is None:
+        with places.lock:
+            kept = places.of(view)
+            found = kept and recall_kept(kept, view, question.words, wish, ranges=ranges)
+        if found:
+            at_hand = texts.get_many(view.workspace, {one.content for one in found.memories})
+            told = [at_hand.get(one.content) for one in found.memories]
+            known = [one for one in told if one is not None and encoding in one.tokens]
+            if len(known) == len(told):
+                return _prospects(found, known)
+    moment = None if places is None else places.moment(view.workspace)
+
+    def read(tx: Tx) -> Prospects:
+        recalled = recall(tx, view, question.words, wish, ranges=ranges)
+        kept = _texts(tx, texts, view.workspace, recalled, encoding)
+        if places is not None and moment is not None:
+            for project in places.due(view, recalled.statistics.memories):
+                place = read_place(tx, view.workspace, project)
+                places.keep(view.workspace, project, place, moment)
+        return _prospects(recalled, kept)
+
+    return store.read_now(read)
+
+
+def _prospects(recalled: Recalled, texts: Sequence[KeptText]) -> Prospects:
+    return Prospects(statistics=recalled.statistics, memories=recalled.memories, texts=texts)
+
+
+def _texts(
+    tx: Tx, texts: TextCache, workspace: str, recalled: Recalled, encoding: str
+) -> list[KeptText]:
+    """The texts of what is recalled, with their tokens where these were ever counted."""
     contents = {one.content for one in recalled.memories}
-    kept = texts.get_many(view.workspace, contents)
+    kept = texts.get_many(workspace, contents)
     unknown = contents - kept.keys()
     uncounted = [content for content in kept if encoding not in kept[content].tokens]
-    for content, text in _read_texts(tx, texts.shared, view.workspace, unknown).items():
+    for content, text in _read_texts(tx, texts.shared, workspace, unknown).items():
         kept[content] = text
-        texts.put(view.workspace, content, text)
-    counted = counts_of(tx, view.workspace, [*unknown, *uncounted], encoding)
+        texts.put(workspace, content, text)
+    counted = counts_of(tx, workspace, [*unknown, *uncounted], encoding)
     for content, tokens in counted.items():
         kept[content].tokens[encoding] = tokens
-    return Prospects(
-        statistics=recalled.statistics,
-        memories=recalled.memories,
-        texts=[kept[one.content] for one in recalled.memories],
-    )
+    return [kept[one.content] for one in recalled.memories]
 
 
 def _keep_counts(

@@ -9,7 +9,9 @@ from app.core.passages import Statistics
 from app.core.recall import Found, View, Wish, gain, hits_for, rarity, searches, spans
 from app.core.values import value
 from app.store.database import Tx, in_chunks
-from app.store.textindex import NUMBERS, length_class, length_in, place_of
+from app.store.lengths import NUMBERS, length_class, length_in
+from app.store.places import Place
+from app.store.textindex import place_of
 
 SMALL = 700
 """Memories that are all looked at; of more, those that the text index finds."""
@@ -134,6 +136,19 @@ def recall(
     return Recalled(statistics=known, memories=list(found.values()))
 
 
+def read_place(tx: Tx, workspace: str, project: str) -> Place:
+    """The active memories of a place (SQLite)."""
+    query = _Query(tx, View(workspace=workspace), embeddings=False)
+    sql = (
+        f"SELECT n.number, t.words, {query.columns} FROM memories m"
+        " JOIN memory_numbers n ON n.workspace = m.workspace AND n.id = m.id"
+        " JOIN memory_texts t ON t.workspace = m.workspace AND t.content = m.content"
+        " WHERE m.workspace = ? AND m.project = ? AND m.state = 'active'"
+    )
+    rows = tx.fetch(sql, (workspace, project))
+    return Place((row[0], Found._make(row[2:]), row[1]) for row in rows)
+
+
 def words_in(tx: Tx, view: View, words: Sequence[str]) -> Statistics:
     """The statistics of words in the places of a view."""
     query = _Query(tx, view, embeddings=False)
@@ -172,12 +187,12 @@ def _hits(query: _Query, known: Statistics, wanted: int, now: int) -> list[Found
     tx = query.tx
     scores: dict[int, float] = {}
     sql = f"SELECT rowid FROM memory_index WHERE memory_index MATCH ? LIMIT {MOST_POSTINGS}"
-    gains = _gains(_average(known))
+    gains = gains_for(known)
     for word, beside in searches(known, ENOUGH):
         surprise = rarity(known, word)
         for (number,) in tx.fetch(sql, (query.match(word, beside),)):
             scores[number] = scores.get(number, 0.0) + surprise * gains[number // NUMBERS]
-    ranked = sorted(scores, key=scores.__getitem__, reverse=True)[:LOOKED_AT]
+    ranked = sorted(sorted(scores), key=scores.__getitem__, reverse=True)[:LOOKED_AT]
     found: list[Found] = []
     for numbers in in_chunks(ranked, wanted):
         looking = query.again()
@@ -189,12 +204,12 @@ def _hits(query: _Query, known: Statistics, wanted: int, now: int) -> list[Found
         )
         rows.sort(key=lambda row: (-scores[row[0]], row[0]))
         found += [Found._make(row[1:]) for row in rows]
-        if _enough(found, wanted, now):
+        if holds_enough(found, wanted, now):
             break
     return found
 
 
-def _enough(found: Sequence[Found], wanted: int, now: int) -> bool:
+def holds_enough(found: Sequence[Found], wanted: int, now: int) -> bool:
     """Whether so many of them could be selected: one of equal contents, none that has expired."""
     alive = {one.content for one in found if one.expires_at is None or one.expires_at > now}
     return len(alive) >= wanted
@@ -206,7 +221,7 @@ def _vector_hits(query: _Query, known: Statistics, wanted: int, now: int) -> lis
     first = wanted if query.view.agent is None else LOOKED_AT
     for ranked, most in ((first, wanted), (LOOKED_AT, LOOKED_AT)):
         found = _ranked_by_vectors(query.again(), known, ranked, most)
-        if len(found) < most or _enough(found, wanted, now):
+        if len(found) < most or holds_enough(found, wanted, now):
             break
     return found
 
@@ -221,7 +236,7 @@ def _ranked_by_vectors(query: _Query, known: Statistics, ranked: int, most: int)
     if not looked_for:
         return []
     marks = query.marks
-    gains = f"({marks(_gains(_average(known)))}::float8[])[v.length + 1]"
+    gains = f"({marks(gains_for(known))}::float8[])[v.length + 1]"
     sums = []
     for word, _ in looked_for:
         held = f"v.terms @@ {marks(query.match(word))}::tsquery"
@@ -239,14 +254,14 @@ def _ranked_by_vectors(query: _Query, known: Statistics, ranked: int, most: int)
     )
 
 
+def gains_for(known: Statistics) -> list[float]:
+    """What a word adds, over its rarity, by class of length of the memory it stands in."""
+    return _gains(max(1.0, known.length / max(1, known.memories)))
+
+
 @lru_cache(maxsize=256)
 def _gains(average: float) -> list[float]:
-    """What a word adds, over its rarity, by class of length of the memory it stands in."""
     return [gain(length_in(each), average) for each in range(_LONGEST + 1)]
-
-
-def _average(known: Statistics) -> float:
-    return max(1.0, known.length / max(1, known.memories))
 
 
 def _neighbours(query: _Query, hits: Iterable[Found]) -> list[Found]:

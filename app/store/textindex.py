@@ -9,19 +9,13 @@ from base64 import b32encode
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from math import log2
 
 from app.store.database import Tx, in_chunks
+from app.store.lengths import NUMBERS, length_class
 from app.store.tables import memory_places, memory_words
 
 Indexed = tuple[str, str, str]
 """Id, project and words (with blanks between them) of an active memory."""
-
-LENGTH_STEPS = 4
-"""Classes of length per doubling."""
-
-NUMBERS = 1 << 40
-"""Row numbers a class of length has on SQLite: so the index lists shorter memories first."""
 
 ROWS = 64
 """Rows of one statement."""
@@ -81,17 +75,6 @@ def place_of(workspace: str, project: str) -> str:
     """The letters that every term of a project ("" for none) of a workspace begins with."""
     digest = hashlib.blake2b(f"{workspace}\0{project}".encode(), digest_size=10).digest()
     return b32encode(digest).decode().lower()
-
-
-def length_class(length: int) -> int:
-    """Memories of about the same number of words have the same class; longer ones a higher."""
-    return int(LENGTH_STEPS * log2(length + 1))
-
-
-@lru_cache(maxsize=256)
-def length_in(length_class: int) -> float:
-    """The number of words in the middle of a class."""
-    return float(2 ** ((length_class + 0.5) / LENGTH_STEPS) - 1)
 
 
 def _add_rows(tx: Tx, workspace: str, added: Sequence[Indexed]) -> None:
