@@ -71,29 +71,34 @@ def _count_new(prospects: Prospects, encoding: str, count: Count) -> Mapping[byt
 def _gather_now(
     store: Store, texts: TextCache, view: View, question: Probe, wish: Wish, encoding: str
 ) -> Prospects:
-    """What memory has, where it has the places and all texts; else what the database has."""
+    """What memory has, where it has the places and all texts; the rest from the database."""
     ranges = [(micros(since), micros(until)) for since, until in question.spans]
-    places = store.places
-    if places is not None and wish.embedding is None:
+    places = None if wish.embedding is not None else store.places
+    found: Recalled | None = None
+    moment = (0, 0)
+    if places is not None:
         with places.lock:
+            moment = places.moment(view.workspace)
             kept = places.of(view)
-            found = kept and recall_kept(kept, view, question.words, wish, ranges=ranges)
-        if found:
-            at_hand = texts.get_many(view.workspace, {one.content for one in found.memories})
-            told = [at_hand.get(one.content) for one in found.memories]
-            known = [one for one in told if one is not None and encoding in one.tokens]
-            if len(known) == len(told):
-                return _prospects(found, known)
-    moment = None if places is None else places.moment(view.workspace)
+            if kept is not None:
+                found = recall_kept(kept, view, question.words, wish, ranges=ranges)
+    if found is not None:
+        at_hand = texts.get_many(view.workspace, {one.content for one in found.memories})
+        told = [at_hand.get(one.content) for one in found.memories]
+        known = [one for one in told if one is not None and encoding in one.tokens]
+        if len(known) == len(told):
+            return _prospects(found, known)
 
     def read(tx: Tx) -> Prospects:
+        told = None if found is None else _texts(tx, texts, view.workspace, found, encoding)
+        if found is not None and told is not None:
+            return _prospects(found, told)
         recalled = recall(tx, view, question.words, wish, ranges=ranges)
-        kept = _texts(tx, texts, view.workspace, recalled, encoding)
-        if places is not None and moment is not None:
+        if places is not None:
             for project in places.due(view, recalled.statistics.memories):
                 place = read_place(tx, view.workspace, project)
                 places.keep(view.workspace, project, place, moment)
-        return _prospects(recalled, kept)
+        return _prospects(recalled, _texts(tx, texts, view.workspace, recalled, encoding) or ())
 
     return store.read_now(read)
 
@@ -104,8 +109,9 @@ def _prospects(recalled: Recalled, texts: Sequence[KeptText]) -> Prospects:
 
 def _texts(
     tx: Tx, texts: TextCache, workspace: str, recalled: Recalled, encoding: str
-) -> list[KeptText]:
-    """The texts of what is recalled, with their tokens where these were ever counted."""
+) -> list[KeptText] | None:
+    """The texts of what is recalled, with their tokens where these were ever counted; None if one
+    has gone since then."""
     contents = {one.content for one in recalled.memories}
     kept = texts.get_many(workspace, contents)
     unknown = contents - kept.keys()
@@ -113,6 +119,8 @@ def _texts(
     for content, text in _read_texts(tx, texts.shared, workspace, unknown).items():
         kept[content] = text
         texts.put(workspace, content, text)
+    if len(kept) < len(contents):
+        return None
     counted = counts_of(tx, workspace, [*unknown, *uncounted], encoding)
     for content, tokens in counted.items():
         kept[content].tokens[encoding] = tokens
