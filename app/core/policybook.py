@@ -158,7 +158,7 @@ class PolicyBook:
             raise _unknown(match)
 
         if max_tokens is not None:
-            return self._manual(max_tokens, match), match
+            return _remembered_manual(self, max_tokens, match), match
         if match is None:
             return _remembered_budget(self, project), None
         overriding = self._overriding(project)
@@ -354,6 +354,14 @@ class PolicyBook:
 def _remembered_agent(book: PolicyBook, match: AgentMatch) -> ResolvedPolicy:
     """The policy of an agent that was not named exactly: the same one for the same name."""
     return book._of_other_agent(match)
+
+
+@lru_cache(maxsize=1024)
+def _remembered_manual(
+    book: PolicyBook, max_tokens: int, match: AgentMatch | None
+) -> ResolvedPolicy:
+    """The policy of a request that says its budget: the same one for the same request."""
+    return book._manual(max_tokens, match)
 
 
 @lru_cache(maxsize=1024)

@@ -12,8 +12,11 @@ from typing import TypeVar
 from app.core.recall import Found, View
 from app.store.lengths import NUMBERS, length_class
 
-MOST_KEPT = 50_000
-"""Memories at hand, of all places together: some 100 MB; the least recently used places go."""
+MOST_KEPT = 30_000
+"""Memories at hand, of all places together, some 2 KB each; the least recently used places go."""
+
+LARGEST = 20_000
+"""Memories of a view above which the database is asked: reading them would take half a second."""
 
 OVERHEAD = 100
 """Memories that a place counts besides its own."""
@@ -41,7 +44,7 @@ class Place:
         """By id."""
         self.holding: dict[str, set[int]] = {}
         """By word."""
-        self.turns: dict[tuple[str, int], set[int]] = {}
+        self.turns: dict[tuple[str, int], tuple[int, ...]] = {}
         """By session and position."""
         self.by_agent: dict[str | None, set[int]] = {}
         self.pinned: set[int] = set()
@@ -60,7 +63,8 @@ class Place:
         for word in its:
             self.holding.setdefault(word, set()).add(number)
         if found.session is not None and found.position is not None:
-            self.turns.setdefault((found.session, found.position), set()).add(number)
+            turn = (found.session, found.position)
+            self.turns[turn] = (*self.turns.get(turn, ()), number)
         self.by_agent.setdefault(found.agent, set()).add(number)
         if found.pinned:
             self.pinned.add(number)
@@ -76,7 +80,10 @@ class Place:
         for word in set(its):
             _discard(self.holding, word, number)
         if found.session is not None and found.position is not None:
-            _discard(self.turns, (found.session, found.position), number)
+            turn = (found.session, found.position)
+            left = tuple(other for other in self.turns.pop(turn) if other != number)
+            if left:
+                self.turns[turn] = left
         _discard(self.by_agent, found.agent, number)
         self.pinned.discard(number)
         return found.content, number, words
@@ -125,7 +132,7 @@ class Places:
                 self._asked.clear()
             key = (view.workspace, view.projects[-1])
             self._asked[key] = asked = self._asked.get(key, 0) + 1
-            if memories > MOST_KEPT or asked * WORTH < memories:
+            if memories > LARGEST or asked * WORTH < memories:
                 return []
             return [one for one in view.projects if (view.workspace, one) not in self._places]
 

@@ -4,8 +4,15 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from app.core.memory import Candidate
+
 names = st.text("ab-é", min_size=1, max_size=4)
 shares = st.floats(0, 1)
+
+
+def candidates(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Candidate]:
+    """Candidates with these fields drawn; the others are as a request leaves them out."""
+    return st.fixed_dictionaries(fields).map(lambda given: Candidate(**given))
 
 
 def memory_fields(moments: st.SearchStrategy[int]) -> dict[str, st.SearchStrategy[Any]]:

@@ -14,6 +14,7 @@ from app.core.complexity import Verdict
 from app.core.memory import Candidate
 from app.core.monitoring import Load, record
 from app.core.profiles import AgentMatch, ResolvedPolicy
+from tests.core.memories import candidates as candidates_with
 from tests.core.policies import manual_policy, profile_policy, workspace_policy
 
 NOW = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)
@@ -43,8 +44,7 @@ MATCH = AgentMatch(
 )
 
 candidates_lists = st.lists(
-    st.builds(
-        Candidate,
+    candidates_with(
         id=st.integers(0, 40).map(lambda number: f"m{number}"),
         tokens=st.integers(0, 9000),
         scope=st.sampled_from(("global", "patterns", "notes", "working", "rag", None)),

@@ -17,6 +17,7 @@ from app.core.choosing import Problem
 from app.core.memory import Candidate
 from app.core.packing import Selection, select
 from app.core.scoring import Score, Scorer
+from tests.core.memories import candidates as candidates_with
 from tests.core.policies import workspace_policy
 from tests.data import vectors
 
@@ -25,8 +26,7 @@ SCOPES = ("global", "agent_recent", "agent_patterns")
 NEAR = 1e-4  # the original's half-life uses 0.693 for ln 2: up to 0.8e-4 off the spec's 0.5^x
 
 candidates_lists = st.lists(
-    st.builds(
-        Candidate,
+    candidates_with(
         id=st.integers(0, 40).map(lambda number: f"m{number}"),
         tokens=st.integers(0, 60),
         scope=st.sampled_from((*SCOPES, "patterns", "notes", None)),
@@ -126,8 +126,7 @@ def test_of_one_group_or_content_at_most_one_is_loaded(
 
 
 few = st.lists(
-    st.builds(
-        Candidate,
+    candidates_with(
         id=st.uuids().map(str),
         tokens=st.integers(0, 60),
         scope=st.sampled_from((*SCOPES, "notes")),

@@ -18,6 +18,7 @@ from app.core.packing import Selection, select
 from app.core.rendering import Format, reading_order, render
 from app.core.scoring import Score
 from app.gateways.tokens import TokenCounter
+from tests.core.memories import candidates as candidates_with
 
 NOW = datetime(2026, 3, 14, 15, 0, tzinfo=UTC)
 TOKENS = TokenCounter()
@@ -40,8 +41,7 @@ passages = st.sampled_from(
     )
 ) | st.text(max_size=80)
 names = st.none() | st.sampled_from(("Ann", "s-1", "a/b c.md", '# <"&>', "x\ny"))
-memories = st.builds(
-    Candidate,
+memories = candidates_with(
     id=st.uuids().map(str) | st.sampled_from(("m 1", "# m", '<"&>')),
     tokens=st.integers(0, 60),
     scope=st.sampled_from(("global", "agent_recent", "notes", None)),

@@ -196,7 +196,7 @@ def test_a_place_is_due_when_it_is_asked_often_enough_for_its_size() -> None:
     answers = [places.due(view, 5 * kept_places.WORTH) for _ in range(5)]
 
     assert answers == [[], [], [], [], ["", "p"]]
-    assert places.due(view, kept_places.MOST_KEPT + 1) == []
+    assert places.due(view, kept_places.LARGEST + 1) == []
 
 
 def test_nothing_is_kept_on_postgresql(postgresql_url: str) -> None:
