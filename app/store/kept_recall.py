@@ -1,4 +1,4 @@
-"""Find the memories that a question may need in places that are at hand, as the database would."""
+"""Read places, and find in those at hand what a question may need, as the database would."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import nlargest
@@ -6,6 +6,7 @@ from itertools import islice
 
 from app.core.passages import Statistics
 from app.core.recall import Found, View, Wish, hits_for, rarity, searches, spans
+from app.store.database import Tx
 from app.store.lengths import NUMBERS
 from app.store.places import Place
 from app.store.recall import (
@@ -20,6 +21,20 @@ from app.store.recall import (
     gains_for,
     holds_enough,
 )
+
+_COLUMNS = ", ".join(f'm."{name}"' for name in Found._fields[:-1])
+
+
+def read_place(tx: Tx, workspace: str, project: str) -> Place:
+    """The active memories of a place, from SQLite."""
+    sql = (
+        f"SELECT n.number, t.words, {_COLUMNS}, NULL FROM memories m"
+        " JOIN memory_numbers n ON n.workspace = m.workspace AND n.id = m.id"
+        " JOIN memory_texts t ON t.workspace = m.workspace AND t.content = m.content"
+        " WHERE m.workspace = ? AND m.project = ? AND m.state = 'active'"
+    )
+    rows = tx.fetch(sql, (workspace, project))
+    return Place((number, Found._make(found), words) for number, words, *found in rows)
 
 
 def recall_kept(

@@ -11,9 +11,9 @@ from app.core.recall import KeptText, Prospects, View, Wish
 from app.core.retrieval import Probe
 from app.core.windows import micros
 from app.store.database import Store, Tx, in_chunks
-from app.store.kept_recall import recall_kept
+from app.store.kept_recall import read_place, recall_kept
 from app.store.memory_texts import counts_of, put_counts
-from app.store.recall import Recalled, read_place, recall
+from app.store.recall import Recalled, recall
 from app.store.textcache import SharedTexts, TextCache
 
 Count = Callable[[Sequence[str], str], Sequence[int]]

@@ -10,7 +10,6 @@ from app.core.recall import Found, View, Wish, gain, hits_for, rarity, searches,
 from app.core.values import value
 from app.store.database import Tx, in_chunks
 from app.store.lengths import NUMBERS, length_class, length_in
-from app.store.places import Place
 from app.store.textindex import place_of
 
 SMALL = 700
@@ -134,19 +133,6 @@ def recall(
     for more in others:
         found.update((one.id, one) for one in more)
     return Recalled(statistics=known, memories=list(found.values()))
-
-
-def read_place(tx: Tx, workspace: str, project: str) -> Place:
-    """The active memories of a place (SQLite)."""
-    query = _Query(tx, View(workspace=workspace), embeddings=False)
-    sql = (
-        f"SELECT n.number, t.words, {query.columns} FROM memories m"
-        " JOIN memory_numbers n ON n.workspace = m.workspace AND n.id = m.id"
-        " JOIN memory_texts t ON t.workspace = m.workspace AND t.content = m.content"
-        " WHERE m.workspace = ? AND m.project = ? AND m.state = 'active'"
-    )
-    rows = tx.fetch(sql, (workspace, project))
-    return Place((row[0], Found._make(row[2:]), row[1]) for row in rows)
 
 
 def words_in(tx: Tx, view: View, words: Sequence[str]) -> Statistics:

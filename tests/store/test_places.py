@@ -10,7 +10,7 @@ from app.core.memory import Memory, texts_of
 from app.core.recall import Found, View, Wish
 from app.store import places as kept_places
 from app.store.database import Store
-from app.store.kept_recall import recall_kept
+from app.store.kept_recall import read_place, recall_kept
 from app.store.memories import (
     Change,
     New,
@@ -20,7 +20,7 @@ from app.store.memories import (
     purge_memories,
 )
 from app.store.places import Place, Places
-from app.store.recall import Recalled, read_place, recall
+from app.store.recall import Recalled, recall
 
 AT = 1_700_000_000_000_000
 WORDS = [f"w{number}" for number in range(300)]
