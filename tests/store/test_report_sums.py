@@ -87,18 +87,19 @@ def test_sums_over_any_window_are_those_of_its_runs(
         return (
             read_sums(source, (since, until)).cells,
             read_scopes(source, cover(since, until)),
-            read_totals(source, {"all": parts})["all"],
+            read_totals(source, {"all": parts, "sums": parts}, sketched=("all",)),
             *read_tallies(source, [Wanted(parts=parts)]),
             read_whole(source, parts, agents),
         )
 
-    cells, scopes, total, tallies, whole = store.read_now(read)
+    cells, scopes, totals, tallies, whole = store.read_now(read)
     expected = added(inside, RUN)
     assert {name: sums(cell) for name, cell in cells.items()} == {
         name: sums(cell) for name, cell in expected.items()
     }
     assert whole == expected
-    assert total == added(inside, TOTAL).get(("", "", ""), Cell())
+    assert totals["all"] == added(inside, TOTAL).get(("", "", ""), Cell())
+    assert totals["sums"] == replace(totals["all"], sketch={})
     assert {agent: its for agent, its in scopes.items() if its} == tokens_of(inside)
     used: defaultdict[tuple[str, str], list[UsageEvent]] = defaultdict(list)
     for event in inside:
