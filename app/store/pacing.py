@@ -9,9 +9,9 @@ from time import sleep
 from app.store.database import Tx
 
 PAUSE_SECONDS = 0.000_05
-OPERATIONS = 10_000
-"""Operations of SQLite's machine between two pauses, about half a millisecond. PostgreSQL works in
-a process of its own."""
+OPERATIONS = 40_000
+"""Operations of SQLite's machine between two pauses, about a millisecond, without Python's lock.
+PostgreSQL works in a process of its own."""
 
 TURN_SECONDS = 0.000_2
 """How long a thread that thinks keeps Python's lock from one that waits, while a job runs; Python's
