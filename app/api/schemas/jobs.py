@@ -47,7 +47,7 @@ class JobOut(BaseModel):
     )
     timezone: str = Field(examples=["Europe/Berlin"])
     enabled: bool = Field(description="Whether it runs by itself.")
-    last_run: JobRunOut | None = Field(description="The run that began last.")
+    last_run: JobRunOut | None = Field(description="The run that began last; what another job did for it counts as of when it was due.")
     next_run: datetime | None
 
 
