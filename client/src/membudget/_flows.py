@@ -8,7 +8,8 @@ from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from membudget import errors, results
-from membudget._calls import Answer, Call, new_id, said
+from membudget._answers import Answer
+from membudget._calls import Call, new_id, said
 from membudget._deliveries import Deliveries
 from membudget._events import chunks, event_id_of, event_of
 from membudget._exchange import Failed, Flow, Patience, Send, Work, exchange, unreached
@@ -191,10 +192,11 @@ class Flows:
         fallback = self.fallback
         try:
             return (yield from self.ask(call, can_do_without=fallback is not None))
-        except Lost:
+        except Lost as error:
             if fallback is None:
                 raise
-            found: results.Complexity = yield Work(lambda: fallback.complexity(text, asked))
+            reason = error.message
+            found: results.Complexity = yield Work(lambda: fallback.complexity(text, asked, reason))
             return found
 
     def profiles(self, workspace: str | None) -> Flow[results.Profiles]:
@@ -203,10 +205,11 @@ class Flows:
         fallback = self.fallback
         try:
             return (yield from self.ask(call, can_do_without=fallback is not None))
-        except Lost:
+        except Lost as error:
             if fallback is None:
                 raise
-            found: results.Profiles = yield Work(lambda: fallback.listed(workspace))
+            reason = error.message
+            found: results.Profiles = yield Work(lambda: fallback.listed(workspace, reason))
             return found
 
     def health(self) -> Flow[results.Health]:
@@ -218,7 +221,7 @@ class Flows:
             return results.Health(reason=str(unreached(self.url, failure)))
         try:
             return call.read(answer)
-        except (ValueError, AttributeError):
+        except ValueError:
             said_ = f"{self.url} answered {answer.status}, and not as a membudget service does"
             return results.Health(reason=said_)
 

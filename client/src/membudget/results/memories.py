@@ -12,6 +12,8 @@ from membudget._reading import Result
 class Memory(Result):
     """A text that agents may load, with what is known of its use."""
 
+    promised = ("id", "text", "tokens")
+
     id: str = ""
     workspace: str = "default"
     project: str | None = None
@@ -44,6 +46,8 @@ class Memory(Result):
 class Kept(Result):
     """A memory that was kept."""
 
+    promised = ("id", "tokens")
+
     id: str = ""
     tokens: int = 0
 
@@ -51,6 +55,8 @@ class Kept(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit(Result):
     """A memory that answers a search."""
+
+    promised = ("id", "score", "text")
 
     id: str = ""
     score: float = 0.0
@@ -73,6 +79,8 @@ class Hit(Result):
 class Refused(Result):
     """What of an import was not taken, and why."""
 
+    promised = ("reason",)
+
     path: str = ""
     line: int | None = None
     reason: str = ""
@@ -81,6 +89,8 @@ class Refused(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported(Result):
     """What came of an import."""
+
+    promised = ("imported", "refused")
 
     imported: int = 0
     unchanged: int = 0
@@ -93,6 +103,8 @@ class Imported(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amount(Result):
     """Tokens of so many memories."""
+
+    promised = ("tokens", "files")
 
     tokens: int = 0
     files: int = 0
@@ -109,6 +121,8 @@ class AgentAmounts(Amount):
 class HealthDay(Result):
     """What there was on a day."""
 
+    promised = ("day",)
+
     day: date | None = None
     status: str = ""
     global_: Amount = field(default_factory=Amount, metadata={"key": "global"})
@@ -120,6 +134,8 @@ class HealthDay(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryHealth(Result):
     """How many tokens are global, each agent's, and archived, and how that grows."""
+
+    promised = ("status", "global", "agents", "total")
 
     status: str = ""
     """`HEALTHY`, `WARNING`, `CRITICAL` or `LIMIT`."""
@@ -139,6 +155,8 @@ class MemoryHealth(Result):
 class Proposal(Result):
     """Something that could be done for memories."""
 
+    promised = ("memory_id", "score", "reason")
+
     memory_id: str = ""
     project: str | None = None
     path: str | None = None
@@ -155,6 +173,8 @@ class Proposal(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied(Result):
     """What was done for memories, or taken back."""
+
+    promised = ("kind", "changes")
 
     action_id: str | None = None
     kind: str = ""

@@ -14,6 +14,8 @@ from membudget.results.budgets import Alert
 class UsageEvent(Result):
     """One run as it is booked."""
 
+    promised = ("id", "timestamp", "used_tokens")
+
     id: str = ""
     timestamp: datetime | None = None
     workspace: str = "default"
@@ -53,6 +55,8 @@ class UsageEvent(Result):
 class Receipt(Result):
     """What became of usage events that were sent."""
 
+    promised = ("accepted", "duplicates")
+
     accepted: int = 0
     duplicates: int = 0
     ids: tuple[str, ...] = ()
@@ -78,6 +82,8 @@ class Flushed(Result):
 class UsedPct(Result):
     """Used per cent of the executions that have one."""
 
+    promised = ("avg",)
+
     avg: float = 0.0
     median: float = 0.0
     min: float = 0.0
@@ -88,6 +94,8 @@ class UsedPct(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenSums(Result):
     """Tokens of many runs."""
+
+    promised = ("used",)
 
     budget: int = 0
     used: int = 0
@@ -108,6 +116,8 @@ class TierShare(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics(Result):
     """What many runs come to."""
+
+    promised = ("executions", "tokens")
 
     key: str = ""
     """Of a group: its agent, day, model and the like."""
@@ -138,6 +148,8 @@ class Window(Result):
 class Analytics(Result):
     """What agents used over a window."""
 
+    promised = ("by", "overall", "groups")
+
     window: Window = field(default_factory=Window)
     by: str = "agent"
     overall: Statistics = field(default_factory=Statistics)
@@ -147,6 +159,8 @@ class Analytics(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation(Result):
     """The recorded runs replayed under another policy, against what happened."""
+
+    promised = ("recorded", "simulated", "difference")
 
     recorded: Statistics = field(default_factory=Statistics)
     simulated: Statistics = field(default_factory=Statistics)
