@@ -82,15 +82,17 @@ def test_what_no_membudget_service_answers_is_refused(
     kind: str, name: str, other: Stranger
 ) -> None:
     other.answer = STRANGERS[name]
-    taken = {}
+    taken, refused = {}, {}
     with face(kind, other.url, retries=0, fallback=False, spool=False) as client:
         for call, ask in CALLS.items():
             try:
                 taken[call] = ask(client)
             except errors.UnexpectedAnswer as error:
-                assert "MEMBUDGET_URL" in str(error)
-                assert error.status == other.answer[0]
+                refused[call] = error
         assert taken == {}
+        assert refused.keys() == CALLS.keys()
+        assert all("MEMBUDGET_URL" in str(error) for error in refused.values())
+        assert {error.status for error in refused.values()} == {other.answer[0]}
         assert not client.health().up
 
 
@@ -119,9 +121,11 @@ def test_a_newer_service_that_means_something_else_is_named(
     kind: str, proxy: Proxy, workspace: str
 ) -> None:
     proxy.change = lambda data: {**data, "accepted": {"events": 1}}
-    with face(kind, proxy.url, workspace=workspace, spool=False) as client:
-        with pytest.raises(errors.UnexpectedAnswer, match="`accepted` of Receipt is no whole"):
-            client.track(**EVENT)
+    with (
+        face(kind, proxy.url, workspace=workspace, spool=False) as client,
+        pytest.raises(errors.UnexpectedAnswer, match="`accepted` of Receipt is no whole"),
+    ):
+        client.track(**EVENT)
 
 
 SCHEMAS: dict[str, dict[str, Any]] = json.loads(

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -298,7 +299,8 @@ def test_another_version_may_know_more_and_say_less(
         if isinstance(data, dict):
             gone = {"enforcement", "probabilities", "ids", "used_pct"}
             kept = {key: newer(held) for key, held in data.items() if key not in gone}
-            return {**kept, "a_field_of_tomorrow": {"x": [1]}}
+            is_counts = all(isinstance(held, int) for held in data.values())
+            return kept if is_counts else {**kept, "a_field_of_tomorrow": {"x": [1]}}
         return [newer(one) for one in data] if isinstance(data, list) else data
 
     proxy.change = newer
@@ -362,6 +364,32 @@ def test_a_wrong_key_keeps_what_waits(kind: str, proxy: Proxy, tmp_path: Path) -
         flushed = client.flush()
         assert (flushed.sent, flushed.refused, flushed.waiting) == (0, 0, 1)
         assert "MEMBUDGET_API_KEY" in flushed.reason
+
+
+def test_a_run_whose_key_is_refused_is_kept_and_said(
+    kind: str,
+    serve: Callable[..., Served],
+    database_url: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    service = serve(database_url, admin_key="right" * 8)
+    folder = tmp_path / "spool"
+    with face(kind, service.url, api_key="wrong", spool=folder) as client:
+        with pytest.raises(errors.Unauthorized, match="MEMBUDGET_API_KEY"):
+            client.allocate("dbt-expert")
+        receipt = client.track([EVENT, EVENT])
+        assert (receipt.accepted, receipt.spooled, len(receipt.ids)) == (0, 2, 2)
+        assert "MEMBUDGET_API_KEY" in receipt.spooled_reason
+        assert str(folder) in caplog.text
+    with face(kind, service.url, api_key="right" * 8, spool=folder) as client:
+        allocation = client.allocate("dbt-expert")
+        with face(kind, service.url, api_key="wrong", spool=folder) as other:
+            ended = other.finish(allocation, success=True)
+        assert ended.spooled
+        assert "MEMBUDGET_API_KEY" in ended.spooled_reason
+        assert client.flush().waiting == 0
+        assert {one.id for one in client.usage()} == {*receipt.ids, ended.id}
 
 
 def test_hard_enforcement_holds_without_the_service(

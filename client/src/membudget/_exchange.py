@@ -178,7 +178,7 @@ def _foreign(
     ):
         return by_status(
             f"What stands before the membudget service at {url} answered {answer.status}; is the "
-            "service up behind it?",
+            f"service up behind it?{_ADVICE[answer.status] if answer.status in (401, 403) else ''}",
             status=answer.status,
             retry_after=retry_after,
         )

@@ -1,8 +1,10 @@
 """Say what each call of a client does, step by step, with the service and without it."""
 
+import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
@@ -15,11 +17,13 @@ from membudget._events import chunks, event_id_of, event_of
 from membudget._exchange import Failed, Flow, Patience, Send, Work, exchange, unreached
 from membudget._fallback import Decided, Fallback
 from membudget._fields import AllocateFields, ComplexityFields, EventFields, FinishFields
-from membudget._files import content_of, packed_tree, spool_folder
+from membudget._files import content_of, packed_tree, spool_folder, spools_folder
 from membudget._requests import Requests
-from membudget._spool import Entry, Spool
+from membudget._spool import Entry, Spool, others
 
 T = TypeVar("T")
+
+log = logging.getLogger("membudget")
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 REST_SECONDS = 5.0
@@ -30,6 +34,8 @@ HEALTH_SECONDS = 3.0
 
 Lost = (errors.ServiceUnavailable, errors.ServiceFault)
 """The service is not there, or failed: what can be done without it is."""
+Unbooked = (*Lost, errors.Unauthorized, errors.Forbidden)
+"""A run could not be booked and is none the worse: a key can be mended, a lost run cannot."""
 
 
 class Flows:
@@ -60,13 +66,15 @@ class Flows:
         if key:
             self.headers["Authorization"] = f"Bearer {key}"
         folder = spool_folder(spool, self.url)
-        self.spool = None if folder is None else Spool(folder)
+        self.spool = None if folder is None else Spool(folder, url=self.url)
         self.deliveries = Deliveries(self.spool, self.requests, self._exchange)
         self.fallback: Fallback | None = None
         if fallback is not False:
             path = None if fallback is True else Path(os.fspath(cast(str, fallback)))
             self.fallback = Fallback(path)
         self._rests_until = 0.0
+        self.logs_kept = True
+        """Whether runs that a refused key holds up are logged; whoever tells them says no."""
 
     def ask(self, call: Call[T], *, can_do_without: bool = False) -> Flow[T]:
         """What the service answers to a call; what waits is then sent, too."""
@@ -127,21 +135,27 @@ class Flows:
         call = self.requests.finish(id_ or "", cast(FinishFields, given))
         try:
             return (yield from self.ask(call, can_do_without=self.spool is not None))
-        except Lost as error:
+        except Unbooked as error:
             yield from self._keep([Entry(given, allocation=id_)], error)
+            reason = error.message
         return results.UsageEvent(
             id=event_id_of(id_ or ""),
             allocation_id=id_,
             success=given.get("success", "error" not in given),
             error=given.get("error"),
             spooled=True,
+            spooled_reason=reason,
         )
 
     def book(self, event: Mapping[str, Any]) -> Flow[results.UsageEvent]:
         """Book one event that says all of itself; spooled if need be."""
         sent = self.requests.event(event)
         receipt = yield from self.track([sent], {})
-        raw = {**sent, "spooled": bool(receipt.spooled)}
+        raw = {
+            **sent,
+            "spooled": bool(receipt.spooled),
+            "spooled_reason": receipt.spooled_reason,
+        }
         budget, used = sent.get("budget_tokens"), sent.get("used_tokens", 0)
         if budget is not None:
             raw["exceeded"] = used > budget
@@ -168,7 +182,7 @@ class Flows:
                     receipt = yield from self.ask(
                         self.requests.track(chunk), can_do_without=self.spool is not None
                     )
-                except Lost as error:
+                except Unbooked as error:
                     lost = error
                 else:
                     accepted += receipt.accepted
@@ -179,12 +193,19 @@ class Flows:
             spooled += len(chunk)
             ids += [one["id"] for one in chunk]
         return results.Receipt(
-            accepted=accepted, duplicates=duplicates, ids=tuple(ids), spooled=spooled
+            accepted=accepted,
+            duplicates=duplicates,
+            ids=tuple(ids),
+            spooled=spooled,
+            spooled_reason=None if lost is None else lost.message,
         )
 
     def flush(self) -> Flow[results.Flushed]:
-        """Send all that waits."""
-        return (yield from self.deliveries.all(self._patience))
+        """Send all that waits, and find what waits for other addresses."""
+        flushed = yield from self.deliveries.all(self._patience)
+        own = None if self.spool is None else self.spool.folder
+        elsewhere: tuple[results.Elsewhere, ...] = yield Work(lambda: waiting_elsewhere(own))
+        return replace(flushed, elsewhere=elsewhere)
 
     def complexity(self, text: str, asked: ComplexityFields) -> Flow[results.Complexity]:
         """How hard a text is, judged here if need be."""
@@ -262,6 +283,11 @@ class Flows:
         )
         return (yield from self.ask(call))
 
+    def tell_kept(self, error: errors.MembudgetError) -> None:
+        """Log that runs wait for a key: nobody would notice, and they wait until somebody does."""
+        if self.logs_kept and self.spool is not None and not isinstance(error, Lost):
+            log.warning("%s Runs are kept in %s for `membudget flush`.", error, self.spool.folder)
+
     def _patience(self, seconds: float | None = None) -> Patience:
         return Patience.of(max(self.timeout, seconds or 0.0), self.retries)
 
@@ -273,3 +299,12 @@ class Flows:
         if spool is None:
             raise error
         yield Work(lambda: spool.put(entries))
+        self.tell_kept(error)
+
+
+def waiting_elsewhere(own: Path | None) -> tuple[results.Elsewhere, ...]:
+    """What waits on this machine for services at other addresses."""
+    return tuple(
+        results.Elsewhere(folder=str(spool.folder), url=spool.address(), waiting=spool.count())
+        for spool in others(own, spools_folder())
+    )

@@ -27,7 +27,7 @@ PATIENCE_SECONDS = 5.0
 REST_SECONDS = 5.0
 """How long a service that did not answer is not asked again."""
 
-KEPT = "membudget: the run is kept on this machine, and booked when the service answers again."
+KEPT = "The run is kept on this machine, and booked when the service takes it (`membudget flush`)."
 
 _lock = Lock()
 _shared: dict[str, Client] = {}
@@ -105,14 +105,14 @@ class Service:
         """Book a run; the id of its event, None where that is not known yet."""
         event = self._ask(lambda client: client.finish(allocation_id, **report), always=True)
         if event is not None and event.spooled:
-            _tell(KEPT)
+            _tell(f"membudget: {event.spooled_reason} {KEPT}")
         return event.id if event is not None and event.id else None
 
     def track(self, event: Mapping[str, Any]) -> str | None:
         """Book a run by its event; its id, None if it was refused."""
         receipt = self._ask(lambda client: client.track(event), always=True)
         if receipt is not None and receipt.spooled:
-            _tell(KEPT)
+            _tell(f"membudget: {receipt.spooled_reason} {KEPT}")
         return receipt.ids[0] if receipt is not None and receipt.ids else None
 
     def usage(self, workspace: str | None, since: datetime | None) -> list[dict[str, Any]] | None:
@@ -143,7 +143,9 @@ def shared_client() -> Client:
     with _lock:
         if "client" not in _shared:
             local = str(PROFILES_FILE) if PROFILES_FILE.exists() else True
-            _shared["client"] = Client(timeout=PATIENCE_SECONDS, retries=1, fallback=local)
+            client = Client(timeout=PATIENCE_SECONDS, retries=1, fallback=local)
+            client._flows.logs_kept = False  # it is told here
+            _shared["client"] = client
         return _shared["client"]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import typer
 
-from membudget import Client
+from membudget import Client, _service
 from membudget.commands import output
 from membudget.commands.app import app
 from tests.client.faces.typing_in import SCRIPTS, Shell
@@ -191,8 +191,6 @@ def test_without_the_service_what_needs_it_ends_with_three(
 def test_without_the_service_the_rest_works_and_is_sent_later(
     address: str, away: str, tree: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from membudget import _service  # noqa: PLC0415 - the shared client, to be made anew
-
     for line in ("budget aws-expert", "profiles", "agents", "detect 'Analyze slow queries'"):
         assert shell(f"membudget {line}").code == 0
     said = shell("membudget load --agent aws-expert --task 'Analyze slow queries'")
@@ -207,6 +205,28 @@ def test_without_the_service_the_rest_works_and_is_sent_later(
     with Client(address) as client:
         (event,) = client.usage(agent="specialists/aws-expert")
     assert event.budget_tokens == 52_500
+
+
+def test_flush_names_what_waits_for_other_addresses_and_the_line_that_sends_it(
+    address: str, desk: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MEMBUDGET_SPOOL")
+    assert shell("membudget --url http://127.0.0.1:9 monitor one-off 100 -l global=5").code == 0
+    _service.forget()
+    said = shell(f"membudget --url {address} flush")
+    assert said.code == 0
+    assert "1 run waits for http://127.0.0.1:9. To send:" in said.err
+    setting, line = said.err.splitlines()[-1].strip().split(" ", 1)
+    monkeypatch.setenv(*setting.split("=", 1))
+    _service.forget()
+    said = shell(f"{line.replace('http://127.0.0.1:9', address)} --json")
+    assert json.loads(said.out) == {
+        "sent": 1,
+        "refused": 0,
+        "waiting": 0,
+        "reason": None,
+        "elsewhere": [],
+    }
 
 
 def test_usage_goes_out_and_comes_in_once(

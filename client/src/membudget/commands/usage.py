@@ -3,12 +3,14 @@
 import json
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from membudget._say import say, warn
 from membudget._service import shared_client
 from membudget.analyzer import BudgetUsageAnalyzer
 from membudget.commands import output
+from membudget.results import Elsewhere
 
 NOTHING = "\n❌ No usage data found"
 KINDS = ("usage", "memories", "profiles", "workspaces")
@@ -208,11 +210,25 @@ def flush(*, as_json: bool) -> None:
                 "refused": sent.refused,
                 "waiting": sent.waiting,
                 "reason": sent.reason,
+                "elsewhere": [
+                    {"folder": one.folder, "url": one.url, "waiting": one.waiting}
+                    for one in sent.elsewhere
+                ],
             }
         )
     else:
         output.facts(
             [("Sent", sent.sent), ("Refused", sent.refused or None), ("Waiting", sent.waiting)]
         )
+    for one in sent.elsewhere:
+        _point_to(one)
     if sent.waiting:
         output.stop(f"membudget: {sent.reason or 'some could not be sent'}", output.UNAVAILABLE)
+
+
+def _point_to(one: Elsewhere) -> None:
+    """Say what else waits, and the line that sends it."""
+    whose = one.url or "a service whose address was not noted"
+    runs = "run waits" if one.waiting == 1 else "runs wait"
+    warn(f"{one.waiting:,} {runs} for {whose}. To send:")
+    warn(f"  MEMBUDGET_SPOOL={quote(one.folder)} membudget --url {one.url or 'URL'} flush")

@@ -49,6 +49,8 @@ class UsageEvent(Result):
     metadata: Mapping[str, Any] = field(default_factory=dict)
     spooled: bool = False
     """Kept on this machine, and sent when the service answers again."""
+    spooled_reason: str | None = None
+    """Why it could not be booked at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,19 @@ class Receipt(Result):
     """In the order of the events."""
     spooled: int = 0
     """Events kept on this machine, which are sent when the service answers again."""
+    spooled_reason: str | None = None
+    """Why they could not be booked at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere(Result):
+    """Events that wait on this machine for a service at another address."""
+
+    folder: str = ""
+    """Their spool: a client that is given it sends them."""
+    url: str | None = None
+    """Where the service is, as far as the spool says."""
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +91,8 @@ class Flushed(Result):
     """Still to be sent."""
     reason: str | None = None
     """Why some are still waiting."""
+    elsewhere: tuple[Elsewhere, ...] = ()
+    """Spools of other addresses, which were not sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
