@@ -368,8 +368,8 @@ def test_a_wrong_key_keeps_what_waits(kind: str, proxy: Proxy, tmp_path: Path) -
 
 def test_a_run_whose_key_is_refused_is_kept_and_said(
     kind: str,
-    serve: Callable[..., Served],
     database_url: str,
+    serve: Callable[..., Served],
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
