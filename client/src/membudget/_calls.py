@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import PurePath
@@ -60,7 +60,7 @@ class Listing(Generic[T]):
             params["cursor"] = cursor
         if self.limit is not None:
             params["limit"] = str(max(1, min(PAGE, self.limit - taken)))
-        return Call(method="GET", path=self.first.path, read=self.first.read, params=params)
+        return replace(self.first, params=params)
 
     def rest(self, taken: int) -> int | None:
         """How many more are wanted."""
@@ -83,11 +83,21 @@ class Builder:
         return {key: param(held) for key, held in self._body(given).items()}
 
     def _listing(
-        self, path: str, kind: type[R], limit: int | None, wanted: Mapping[str, Any]
+        self,
+        path: str,
+        kind: type[R],
+        limit: int | None,
+        wanted: Mapping[str, Any],
+        *,
+        seconds: float | None = None,
     ) -> Listing[R]:
         params = {**self._params(wanted), "limit": str(PAGE)}
         first: Call[Page[R]] = Call(
-            method="GET", path=path, read=page_of(lambda data: read(kind, data)), params=params
+            method="GET",
+            path=path,
+            read=page_of(lambda data: read(kind, data)),
+            params=params,
+            seconds=seconds,
         )
         return Listing(first=first, limit=limit)
 

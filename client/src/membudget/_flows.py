@@ -20,6 +20,7 @@ from membudget._fields import AllocateFields, ComplexityFields, EventFields, Fin
 from membudget._files import content_of, packed_tree, spool_folder, spools_folder
 from membudget._requests import Requests
 from membudget._spool import Entry, Spool, others
+from membudget._watching import UNSEEN, run_and_watch
 
 T = TypeVar("T")
 
@@ -31,6 +32,8 @@ REST_SECONDS = 5.0
 REST_PATIENCE = 1.0
 """Seconds that they then wait for it."""
 HEALTH_SECONDS = 3.0
+FIRST_SECONDS = 5.0
+"""What a service that is about to be given long work may take to say who it is."""
 
 Lost = (errors.ServiceUnavailable, errors.ServiceFault)
 """The service is not there, or failed: what can be done without it is."""
@@ -82,6 +85,9 @@ class Flows:
         if can_do_without and time.monotonic() < self._rests_until:
             patience = Patience.of(min(self.timeout, REST_PATIENCE), 0)
         try:
+            if call.seconds is not None:  # long work is for a service that answers, and is one
+                first = Patience.of(min(self.timeout, FIRST_SECONDS), self.retries)
+                yield from exchange(self.url, self.requests.version(), first)
             result = yield from exchange(self.url, call, patience)
         except errors.ServiceUnavailable:
             self._rests_until = time.monotonic() + REST_SECONDS
@@ -232,6 +238,15 @@ class Flows:
             reason = error.message
             found: results.Profiles = yield Work(lambda: fallback.listed(workspace, reason))
             return found
+
+    def run_job(self, name: str) -> Flow[results.JobRun]:
+        """A job's run, as it ended."""
+        if name in UNSEEN:
+            return (yield from self.ask(self.requests.run_job(name)))
+        patience = self._patience()
+        run = yield from run_and_watch(self.url, self.requests, name, patience=patience)
+        yield from self.deliveries.some(patience)
+        return run
 
     def health(self) -> Flow[results.Health]:
         """Whether the service is up and ready."""

@@ -95,7 +95,8 @@ class MemoryRequests(Builder):
         self, kind: str, limit: int | None, wanted: Mapping[str, Any]
     ) -> Listing[results.Proposal]:
         """GET /memories/lifecycle/{kind}."""
-        return self._listing(f"/memories/lifecycle/{part(kind)}", results.Proposal, limit, wanted)
+        path = f"/memories/lifecycle/{part(kind)}"
+        return self._listing(path, results.Proposal, limit, wanted, seconds=LONG_SECONDS)
 
     def apply_lifecycle(
         self,

@@ -15,6 +15,7 @@ from membudget import Client, _service
 from membudget.commands import output
 from membudget.commands.app import app
 from tests.client.faces.typing_in import SCRIPTS, Shell
+from tests.client.proxy import Fault, Handler, proxied
 
 HEAVY = ("httpx", "rich", "anyio", "yaml", "app", "membudget.client", "re2", "tiktoken")
 
@@ -205,6 +206,29 @@ def test_without_the_service_the_rest_works_and_is_sent_later(
     with Client(address) as client:
         (event,) = client.usage(agent="specialists/aws-expert")
     assert event.budget_tokens == 52_500
+
+
+def test_a_job_that_is_done_is_done_though_its_report_cannot_be_shown(
+    address: str, desk: Path, shell: Shell
+) -> None:
+    with proxied(address) as proxy:
+        proxy.fault = away_for("/reports")
+        said = shell(f"membudget --url {proxy.url} jobs run daily")
+    assert said.code == 0
+    assert said.out.startswith("daily: done")
+    assert "the report cannot be shown now" in said.err
+
+
+def away_for(path: str) -> Fault:
+    """Refuse what begins with a path."""
+
+    def fault(handler: Handler, body: bytes) -> bool:
+        if not handler.path.startswith(path):
+            return False
+        handler.reply(502, b"")
+        return True
+
+    return fault
 
 
 def test_flush_names_what_waits_for_other_addresses_and_the_line_that_sends_it(

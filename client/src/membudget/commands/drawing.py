@@ -8,6 +8,7 @@ from rich.bar import Bar
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markdown import Markdown
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -46,5 +47,13 @@ def markdown(text: str) -> None:
 
 
 def working(text: str) -> AbstractContextManager[Any]:
-    """A sign on standard error that something is being done."""
-    return Console(stderr=True).status(Text(text))
+    """A sign on standard error that something is being done, and for how long already."""
+    shown = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    shown.add_task(text, total=None)
+    return shown
