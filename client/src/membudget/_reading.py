@@ -65,7 +65,8 @@ def _reader(hint: Any) -> Reader:
     """How a value of a type is read. Errors: ValueError, _Unfit."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
-        return _reader(next(one for one in arguments if one is not NoneType))
+        given = _reader(next(one for one in arguments if one is not NoneType))
+        return lambda data: None if data is None else given(data)
     if origin is tuple:
         one = _reader(arguments[0])
         return lambda data: tuple(map(one, _fitting(data, list | tuple, "list")))

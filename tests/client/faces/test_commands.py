@@ -208,6 +208,33 @@ def test_without_the_service_the_rest_works_and_is_sent_later(
     assert event.budget_tokens == 52_500
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--help",
+        "export profiles",
+        "profiles",
+        "detect --show-signals",
+        "jobs status --json",
+        "flush",
+    ],
+)
+def test_a_reader_that_has_enough_ends_a_command_quietly(service: str, line: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "membudget", *line.split()],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "MEMBUDGET_URL": service},
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert (ended.returncode, ended.stderr) == (output.CUT_OFF, b"")
+
+
 def test_a_job_that_is_done_is_done_though_its_report_cannot_be_shown(
     address: str, desk: Path, shell: Shell
 ) -> None:

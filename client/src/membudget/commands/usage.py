@@ -1,7 +1,6 @@
 """Answer what agents used, carry data in and out, and send what waits."""
 
 import json
-import sys
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -125,9 +124,7 @@ def export(
         else:
             output.stop(f"Export one of {', '.join(KINDS)}, not {kind!r}.", output.USAGE)
     if to is None:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(data)
-        sys.stdout.flush()
+        output.write(data)
     else:
         to.write_bytes(data)
         warn(f"{len(data):,} bytes in {to}")

@@ -117,6 +117,8 @@ class Selected(Result):
     importance: float = 0.0
     freshness: float = 0.0
     reason: str = ""
+    parts: tuple[tuple[Any, ...], ...] | None = None
+    """What its score is made of, where `explain` was asked for: name, value and weight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +206,8 @@ class Allocation(Result):
     selection: Selection | None = None
     enforcement: str = "soft"
     alerts: tuple[Alert, ...] = ()
+    cost: Mapping[str, Any] | None = None
+    """What the run may cost; None as long as the service prices nothing."""
     expires_at: datetime | None = None
 
     @property

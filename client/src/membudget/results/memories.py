@@ -73,6 +73,8 @@ class Hit(Result):
     speaker: str | None = None
     position: int | None = None
     created_at: datetime | None = None
+    parts: tuple[tuple[Any, ...], ...] | None = None
+    """What its score is made of, where `explain` was asked for: name, value and weight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +159,8 @@ class Proposal(Result):
 
     promised = ("memory_id", "score", "reason")
 
+    id: str = ""
+    """The same as `memory_id`."""
     memory_id: str = ""
     project: str | None = None
     path: str | None = None
@@ -166,6 +170,7 @@ class Proposal(Result):
     from_: str | None = field(default=None, metadata={"key": "from"})
     to: str | None = None
     ids: tuple[str, ...] = ()
+    paths: tuple[str | None, ...] = ()
     tokens: int = 0
     age_days: int = 0
 

@@ -179,9 +179,19 @@ class Simulation(Result):
 
     promised = ("recorded", "simulated", "difference")
 
+    window: Window = field(default_factory=Window)
+    sealed_until: datetime | None = None
+    """Runs before are kept as sums only, and could not be replayed; None if there are none."""
+    workspace: str = "default"
+    agent: str | None = None
+    under: str = "in_force"
+    """What it was replayed under: `in_force`, `profile`, `multipliers` or `policy`."""
+    enforcement: str = "soft"
     recorded: Statistics = field(default_factory=Statistics)
     simulated: Statistics = field(default_factory=Statistics)
     difference: Mapping[str, Any] = field(default_factory=dict)
     by_agent: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     unbudgeted: int = 0
+    """Runs without a budget, which count in neither."""
     kept: Mapping[str, int] = field(default_factory=dict)
+    """Runs that kept the budget they had, by the reason."""
