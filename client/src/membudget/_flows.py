@@ -58,8 +58,7 @@ class Flows:
         if timeout <= 0:
             raise ValueError("timeout must be more than 0 seconds")
         self.url = (url or os.environ.get("MEMBUDGET_URL") or DEFAULT_URL).rstrip("/")
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if not is_address(self.url):
             raise ValueError(f"MEMBUDGET_URL must be such as {DEFAULT_URL}, not {self.url!r}")
         self.requests = Requests(workspace)
         self.timeout = timeout
@@ -315,6 +314,15 @@ class Flows:
             raise error
         yield Work(lambda: spool.put(entries))
         self.tell_kept(error)
+
+
+def is_address(url: str) -> bool:
+    """Whether a service can be at a URL."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def waiting_elsewhere(own: Path | None) -> tuple[results.Elsewhere, ...]:

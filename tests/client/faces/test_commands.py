@@ -158,6 +158,16 @@ def test_a_terminal_gets_drawings(
         ("membudget monitor agent 100 --load global", output.FAILED),
         ("membudget detect", output.USAGE),
         ("membudget export everything", output.USAGE),
+        ("membudget export memories --format csv", output.USAGE),
+        ("membudget export --output nowhere/usage.jsonl", output.FAILED),
+        ("membudget import spoilt.jsonl --kind nonsense", output.USAGE),
+        ("membudget import spoilt.jsonl --kind usage", output.FAILED),
+        ("membudget monitor agent 99999999999999999999 --load global=1", output.FAILED),
+        ("membudget analyze --days 1e30", output.USAGE),
+        ("membudget analyze --days -3", output.USAGE),
+        ("membudget analyze --days nan", output.USAGE),
+        ("membudget recommend --apply ''", output.USAGE),
+        ("membudget --url http://[bad health", output.FAILED),
         ("membudget recommend --apply a --dismiss b", output.USAGE),
         ("membudget recommend --apply rec_nobody", output.FAILED),
         ("membudget jobs run never", output.FAILED),
@@ -171,6 +181,7 @@ def test_a_terminal_gets_drawings(
 def test_what_cannot_be_done_is_said_with_its_code(
     service: str, desk: Path, shell: Shell, line: str, code: int
 ) -> None:
+    (desk / "spoilt.jsonl").write_text("this is no usage\n")
     said = shell(line)
     assert (said.code, said.err.strip() != "") == (code, True)
     assert "Traceback" not in said.err
@@ -233,6 +244,20 @@ def test_a_reader_that_has_enough_ends_a_command_quietly(service: str, line: str
     finally:
         os.close(writing)
     assert (ended.returncode, ended.stderr) == (output.CUT_OFF, b"")
+
+
+def test_an_id_in_a_narrow_table_can_be_copied(
+    service: str, desk: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    with Client(service) as client:
+        client.track([{"agent": "a", "budget_tokens": 9, "used_tokens": 8}] * 20)
+        (one,) = [one for one in client.recommendations.run() if one.agent == "a"]
+    said = shell("membudget recommend --agent a")
+    assert one.reason in said.out
+    (id_,) = [word for word in said.out.split() if word.startswith("rec_")]
+    assert shell(f"membudget recommend --dismiss {id_}").code == 0
 
 
 def test_a_job_that_is_done_is_done_though_its_report_cannot_be_shown(

@@ -40,6 +40,7 @@ Tier = Annotated[
 ]
 Task = Annotated[str, typer.Option("--task", "-t", help="What is to be done.")]
 Agent = Annotated[str | None, typer.Option("--agent", "-a", help="Agents with this in their name.")]
+MOST_DAYS = 36_500
 ROOT = Path(".claude/memory")
 
 
@@ -206,7 +207,9 @@ def monitor(
 @app.command()
 def analyze(
     agent: Agent = None,
-    days: Annotated[float | None, typer.Option("--days", help="The last days only.")] = None,
+    days: Annotated[
+        float | None, typer.Option("--days", min=0, max=MOST_DAYS, help="The last days only.")
+    ] = None,
     recommendations: Annotated[
         bool, typer.Option("--recommendations", help="Only what is recommended.")
     ] = False,
@@ -245,7 +248,9 @@ def recommend(
 ) -> None:
     """Judge every agent by its last runs, or decide on one recommendation."""
     deeds = {"apply": apply, "dismiss": dismiss, "rollback": rollback}
-    chosen = [(deed, id_) for deed, id_ in deeds.items() if id_]
+    chosen = [(deed, id_) for deed, id_ in deeds.items() if id_ is not None]
+    if any(not id_ for _, id_ in chosen):
+        output.stop("Give the id of a recommendation: `membudget recommend` lists them.", 2)
     if len(chosen) > 1:
         output.stop("Give one of --apply, --dismiss and --rollback.", output.USAGE)
     deed, id_ = chosen[0] if chosen else (None, None)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Literal
 
 from rich.bar import Bar
 from rich.box import SIMPLE_HEAD
@@ -22,10 +22,11 @@ def heading(text: str) -> None:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
-    """Rows under their columns' names."""
+    """Rows under their columns' names; what the first column names stays whole, to be copied."""
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for name, is_right in zip(columns, right, strict=True):
-        drawn.add_column(name, justify="right" if is_right else "left", overflow="fold")
+    for at, (name, is_right) in enumerate(zip(columns, right, strict=True)):
+        justify: Literal["left", "right"] = "right" if is_right else "left"
+        drawn.add_column(name, justify=justify, overflow="fold", no_wrap=at == 0)
     for row in rows:
         drawn.add_row(*(Text(cell) for cell in row))
     Console().print(drawn)
