@@ -246,6 +246,19 @@ def test_a_reader_that_has_enough_ends_a_command_quietly(service: str, line: str
     assert (ended.returncode, ended.stderr) == (output.CUT_OFF, b"")
 
 
+def test_json_is_utf8_whatever_files_are_called(service: str, desk: Path) -> None:
+    patterns = desk / "tree" / "patterns"
+    patterns.mkdir(parents=True)
+    Path(os.fsdecode(bytes(patterns) + b"/\xff.md")).write_text("A text about dbt.")
+    found = subprocess.run(
+        [sys.executable, "-m", "membudget", "load", "tree", "--json"],
+        capture_output=True,
+        env={**os.environ, "MEMBUDGET_URL": service, "LC_ALL": "C", "PYTHONUTF8": "1"},
+        check=True,
+    )
+    assert json.loads(found.stdout.decode("utf-8"))["loaded_count"] == 1
+
+
 def test_an_id_in_a_narrow_table_can_be_copied(
     service: str, desk: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

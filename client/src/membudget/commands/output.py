@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -23,6 +24,9 @@ STOPPED = 130
 CUT_OFF = 141
 """Nobody read on; what programs that know nothing of it end with, too."""
 
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""What names of files have for bytes that are no text."""
+
 Cell = str | int | float | None
 Row = Sequence[Cell]
 
@@ -34,7 +38,8 @@ def is_terminal() -> bool:
 
 def emit(data: Any) -> None:
     """Write data as JSON."""
-    say(json.dumps(data, indent=2, default=plain, ensure_ascii=False))
+    text = json.dumps(data, indent=2, default=plain, ensure_ascii=False)
+    say(SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def plain(held: Any) -> Any:
