@@ -188,6 +188,7 @@ def test_a_service_that_comes_back_gets_the_loads_that_it_missed(
 def test_every_second_answer_may_be_a_503(kind: str, proxy: Proxy, workspace: str) -> None:
     proxy.fault = every_second(503)
     with face(kind, proxy.url, workspace=workspace, retries=3) as client:
+        assert client.health().ready
         found = client.allocate("dbt-expert", TASK)
         assert not found.degraded
         for _ in range(3):

@@ -14,7 +14,18 @@ from membudget._answers import Answer
 from membudget._calls import Call, new_id, said
 from membudget._deliveries import Deliveries
 from membudget._events import chunks, event_id_of, event_of
-from membudget._exchange import Failed, Flow, Patience, Send, Work, exchange, unreached
+from membudget._exchange import (
+    REPEATED,
+    Failed,
+    Flow,
+    Patience,
+    Pause,
+    Send,
+    Work,
+    backoff,
+    exchange,
+    unreached,
+)
 from membudget._fallback import Decided, Fallback
 from membudget._fields import AllocateFields, ComplexityFields, EventFields, FinishFields
 from membudget._files import content_of, packed_tree, spool_folder, spools_folder
@@ -250,15 +261,22 @@ class Flows:
     def health(self) -> Flow[results.Health]:
         """Whether the service is up and ready."""
         call = self.requests.ready()
-        try:
-            answer: Answer = yield Send(call, min(self.timeout, HEALTH_SECONDS))
-        except Failed as failure:
-            return results.Health(reason=str(unreached(self.url, failure)))
-        try:
-            return call.read(answer)
-        except ValueError:
-            said_ = f"{self.url} answered {answer.status}, and not as a membudget service does"
-            return results.Health(reason=said_)
+        patience = Patience.of(min(self.timeout, HEALTH_SECONDS), self.retries)
+        attempt = 0
+        while True:
+            try:
+                answer: Answer = yield Send(call, max(0.001, patience.left))
+            except Failed as failure:
+                return results.Health(reason=str(unreached(self.url, failure)))
+            try:
+                return call.read(answer)
+            except ValueError:
+                said_ = f"{self.url} answered {answer.status}, and not as a membudget service does"
+            wait = backoff(attempt)
+            if answer.status not in REPEATED or attempt >= patience.retries or wait > patience.left:
+                return results.Health(reason=said_)
+            yield Pause(wait)
+            attempt += 1
 
     def import_memories(
         self,
