@@ -1,6 +1,7 @@
 """The `membudget` command, which loads nothing before it is needed."""
 
 import os
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -343,6 +344,24 @@ def flush(as_json: Json = False) -> None:
 
 
 @app.command()
+def hook(
+    agent: Annotated[
+        str | None, typer.Option("--agent", "-a", help="Whose memories, beside everybody's.")
+    ] = None,
+    project: Annotated[str | None, typer.Option("--project", help="The project's, too.")] = None,
+    max_tokens: Annotated[
+        int, typer.Option("--max-tokens", min=1, help="At most so many tokens each time.")
+    ] = 2_000,
+    workspace: Workspace = None,
+) -> None:
+    """Memories for a Claude Code session: an event on standard input, context on standard output.
+
+    For SessionStart and UserPromptSubmit. It ends within two seconds and always with 0.
+    """
+    _work("hook").hook(agent=agent, project=project, workspace=workspace, max_tokens=max_tokens)
+
+
+@app.command()
 def version(as_json: Json = False) -> None:
     """Versions of this client and of the service."""
     _work("running").version(as_json=as_json)
@@ -350,4 +369,6 @@ def version(as_json: Json = False) -> None:
 
 def main() -> None:
     """Run the command."""
+    if "hook" in sys.argv[1:] and _work("hook").is_called(sys.argv[1:]):
+        _work("hook").guarded(lambda: app(prog_name="membudget"))
     output.run(lambda: app(prog_name="membudget"))
