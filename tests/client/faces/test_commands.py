@@ -265,9 +265,9 @@ def test_an_id_in_a_narrow_table_can_be_copied(
     monkeypatch.setattr(output, "is_terminal", lambda: True)
     monkeypatch.setenv("COLUMNS", "60")
     with Client(service) as client:
-        client.track([{"agent": "a", "budget_tokens": 9, "used_tokens": 8}] * 20)
-        (one,) = [one for one in client.recommendations.run() if one.agent == "a"]
-    said = shell("membudget recommend --agent a")
+        client.track([{"agent": "narrow-one", "budget_tokens": 9, "used_tokens": 8}] * 20)
+        (one,) = [one for one in client.recommendations.run() if one.agent == "narrow-one"]
+    said = shell("membudget recommend --agent narrow-one")
     assert one.reason in said.out
     (id_,) = [word for word in said.out.split() if word.startswith("rec_")]
     assert shell(f"membudget recommend --dismiss {id_}").code == 0

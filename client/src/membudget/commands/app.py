@@ -353,6 +353,9 @@ def hook(
         int, typer.Option("--max-tokens", min=1, help="At most so many tokens each time.")
     ] = 2_000,
     workspace: Workspace = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The same: Claude Code takes JSON anyway.")
+    ] = False,
 ) -> None:
     """Memories for a Claude Code session: an event on standard input, context on standard output.
 
