@@ -145,6 +145,21 @@ def slow(seconds: float) -> Fault:
     return fault
 
 
+def stalling(until: threading.Event, only: str = "", *, passing: bool = False) -> Fault:
+    """Take requests (whose path has `only` in it) and never answer; `passing`: they are done."""
+
+    def fault(handler: Handler, body: bytes) -> bool:
+        if only not in handler.path:
+            return False
+        if passing:
+            handler.forward(body)
+        until.wait(120)
+        handler.hang_up()
+        return True
+
+    return fault
+
+
 def dripping() -> Fault:
     """Begin an answer, and send it byte by byte for ever."""
 

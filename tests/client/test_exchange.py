@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from membudget import AsyncClient, errors
-from membudget._calls import Answer, Call, plain
+from membudget._answers import Answer, thing
+from membudget._calls import Call
 from membudget._exchange import (
     Failed,
     Patience,
@@ -63,7 +64,7 @@ def played(call: Call[Any], outcomes: list[Any], *, seconds: float = 60, retries
 def test_a_call_is_sent_once_more_only_if_that_has_no_second_effect(
     outcomes: list[Any], is_repeatable: bool, retries: int
 ) -> None:
-    call = Call(method="POST", path="/x", read=plain, is_repeatable=is_repeatable)
+    call = Call(method="POST", path="/x", read=thing(), is_repeatable=is_repeatable)
     sent, ended = played(call, outcomes, retries=retries)
     assert sent <= retries + 1
     for outcome in outcomes[: sent - 1]:
@@ -77,7 +78,7 @@ def test_a_call_is_sent_once_more_only_if_that_has_no_second_effect(
 
 
 def test_no_attempt_is_made_when_there_is_no_time_for_it() -> None:
-    call = Call(method="GET", path="/x", read=plain)
+    call = Call(method="GET", path="/x", read=thing())
     busy = Answer(503, {"retry-after": "61"}, b"")
     sent, ended = played(call, [busy])
     assert sent == 1
@@ -98,7 +99,11 @@ def test_waits_grow_and_are_bounded(attempt: int) -> None:
     assert 0.05 <= backoff(attempt) <= 2.0
 
 
-@given(st.integers(300, 599), st.binary(max_size=40), st.sampled_from(["text/html", "a/json"]))
+@given(
+    st.integers(300, 599),
+    st.binary(max_size=40),
+    st.sampled_from(["text/html", "application/problem+json"]),
+)
 def test_any_answer_means_an_error_that_can_be_read(status: int, content: bytes, kind: str) -> None:
     error = refused(URL, Answer(status, {"content-type": kind}, content))
     assert isinstance(error, errors.MembudgetError)
@@ -115,7 +120,9 @@ def test_every_code_of_the_service_has_its_error(code: str) -> None:
 
 
 def test_a_code_of_tomorrow_is_an_error_of_its_status() -> None:
-    answer = Answer(409, {"content-type": "a/json"}, b'{"code": "newer", "detail": "d"}')
+    answer = Answer(
+        409, {"content-type": "application/problem+json"}, b'{"code": "newer", "detail": "d"}'
+    )
     error = refused(URL, answer)
     assert (type(error), error.code) == (errors.Conflict, "newer")
 

@@ -1,8 +1,10 @@
 """Laws of running tasks side by side: once, in order, all reported, and never for ever."""
 
+import asyncio
 import functools
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import anyio
@@ -25,6 +27,16 @@ from membudget.executor import (
 
 PATIENCE = 60.0
 """Seconds after which a test says that it hangs."""
+
+
+@pytest.fixture(params=["loop", "group"], autouse=True, scope="module")
+def _starter(request: pytest.FixtureRequest) -> Iterator[None]:
+    """All of it holds for the loop's own tasks, and for anyio's, which other loops have."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "group":
+            patch.setattr("membudget._starting.is_asyncio", lambda: False)
+        yield
+
 
 KINDS = ("returns", "sleeps", "raises", "raises once", "hangs", "in a thread", "thread raises")
 
@@ -368,6 +380,25 @@ async def test_cancelling_the_caller_cancels_its_tasks() -> None:
             )
             await begun.wait()
             group.cancel_scope.cancel()
+    assert ended.is_set()
+
+
+async def test_cancelling_the_callers_asyncio_task_cancels_its_tasks() -> None:
+    begun, ended = anyio.Event(), anyio.Event()
+
+    async def work() -> None:
+        begun.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.set()
+
+    tasks = [ExecutionTask("a", work), ExecutionTask("b", print, dependencies=["a"])]
+    caller = asyncio.ensure_future(ParallelExecutor().execute_parallel(tasks))
+    await begun.wait()
+    caller.cancel()
+    with anyio.fail_after(PATIENCE), pytest.raises(asyncio.CancelledError):
+        await caller
     assert ended.is_set()
 
 

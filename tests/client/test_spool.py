@@ -161,6 +161,18 @@ def test_where_it_is_can_be_said_in_the_environment(
         client.track(**event("a"))
 
 
+def test_what_waits_for_other_addresses_is_named(shared_service: Served, workspace: str) -> None:
+    with Client("http://u:secret@127.0.0.1:9", retries=0) as client:
+        client.track([event("a"), event("b")])
+    with Client(shared_service.url, workspace=workspace) as client:
+        assert client.flush().waiting == 0
+        (other,) = client.flush().elsewhere
+    assert (other.url, other.waiting) == ("http://127.0.0.1:9", 2)
+    with Client(shared_service.url, spool=other.folder) as client:
+        flushed = client.flush()
+    assert (flushed.sent, flushed.elsewhere) == (2, ())
+
+
 def event(id: str) -> dict[str, Any]:
     """An event as it waits."""
     return {

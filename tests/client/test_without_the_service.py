@@ -1,7 +1,9 @@
 """Say what the native clients do when the service is down, slow, flapping or of another version."""
 
 import json
+import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 
 from membudget import BudgetExceeded, ServiceUnavailable, _core, errors
 from tests.client.both import face
-from tests.client.proxy import Handler, Proxy, dripping, every_second, lost_answers, slow
+from tests.client.proxy import Handler, Proxy, dripping, every_second, lost_answers, slow, stalling
 from tests.running import Served, start, stop
 
 NOBODY = "http://127.0.0.1:9"
@@ -186,6 +188,7 @@ def test_a_service_that_comes_back_gets_the_loads_that_it_missed(
 def test_every_second_answer_may_be_a_503(kind: str, proxy: Proxy, workspace: str) -> None:
     proxy.fault = every_second(503)
     with face(kind, proxy.url, workspace=workspace, retries=3) as client:
+        assert client.health().ready
         found = client.allocate("dbt-expert", TASK)
         assert not found.degraded
         for _ in range(3):
@@ -239,13 +242,94 @@ def test_a_lost_answer_and_the_spool_book_once(
 def test_work_that_must_not_be_done_twice_is_not_repeated(
     kind: str, proxy: Proxy, workspace: str
 ) -> None:
-    proxy.fault = lost_answers(9)
+    def losing(handler: Handler, body: bytes) -> bool:
+        if handler.command == "GET":
+            return False
+        return lost_answers(1)(handler, body)
+
+    proxy.fault = losing
+    with face(kind, proxy.url, workspace=workspace) as client:
+        with pytest.raises(ServiceUnavailable):
+            client.memories.lifecycle.apply("promotions")
+        assert client.jobs.run("daily").status == "done"  # the list of jobs says so
+    assert len([one for one in proxy.seen if one[0] == "POST"]) == 2
+
+
+@pytest.fixture
+def released() -> Iterator[threading.Event]:
+    """What stalled requests wait for: the end of the test."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patience for tests."""
+    monkeypatch.setattr("membudget._flows.FIRST_SECONDS", 0.5)
+    monkeypatch.setattr("membudget._watching.GLANCE_SECONDS", 1.0)
+    monkeypatch.setattr("membudget._watching.BEGIN_SECONDS", 1.0)
+    monkeypatch.setattr("membudget._watching.SILENCE_SECONDS", 1.0)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_long_work_is_not_given_to_a_service_that_does_not_answer(
+    kind: str, proxy: Proxy, workspace: str, released: threading.Event
+) -> None:
+    proxy.fault = stalling(released)
+    with face(kind, proxy.url, workspace=workspace, timeout=1.0) as client:
+        for call in (
+            lambda: client.recommendations.run(),
+            lambda: client.usage_export(),
+            lambda: client.usage_import(b"{}"),
+            lambda: client.memories.lifecycle.proposals("duplicates"),
+            lambda: client.jobs.run("daily"),
+            lambda: client.jobs.run("backup"),
+        ):
+            with pytest.raises(errors.ServiceTimeout):
+                call()
+    assert {path for _, path, _, _ in proxy.seen} == {"/version", "/jobs"}
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_job_is_watched_to_its_end(kind: str, proxy: Proxy, released: threading.Event) -> None:
+    proxy.fault = stalling(released, "/run", passing=True)
+    with face(kind, proxy.url) as client:
+        run = client.jobs.run("daily")
+        assert (run.job, run.status, run.on_demand) == ("daily", "done", True)
+        assert run.outcome
+        again = client.jobs.run("daily")
+        assert again.period > run.period
+    assert sum(path == "/jobs/daily/run" for _, path, _, _ in proxy.seen) == 2
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_job_that_does_not_begin_or_is_not_heard_of_again_is_said(
+    kind: str, proxy: Proxy, released: threading.Event
+) -> None:
+    proxy.fault = stalling(released, "/run")
     with (
-        face(kind, proxy.url, workspace=workspace) as client,
-        pytest.raises(ServiceUnavailable),
+        face(kind, proxy.url) as client,
+        pytest.raises(errors.ServiceTimeout, match="did not answer in time"),
     ):
         client.jobs.run("daily")
-    assert len([one for one in proxy.seen if one[0] == "POST"]) == 1
+
+    asked = []
+
+    def silent(handler: Handler, body: bytes) -> bool:
+        asked.append(handler.path)
+        if handler.path == "/jobs" and len(asked) == 1:
+            return False
+        released.wait(120)
+        handler.hang_up()
+        return True
+
+    proxy.fault = silent
+    with (
+        face(kind, proxy.url) as client,
+        pytest.raises(errors.ServiceTimeout, match="membudget jobs status"),
+    ):
+        client.jobs.run("daily")
 
 
 def test_repeats_of_a_call_have_one_key_and_one_body(
@@ -298,7 +382,8 @@ def test_another_version_may_know_more_and_say_less(
         if isinstance(data, dict):
             gone = {"enforcement", "probabilities", "ids", "used_pct"}
             kept = {key: newer(held) for key, held in data.items() if key not in gone}
-            return {**kept, "a_field_of_tomorrow": {"x": [1]}}
+            is_counts = all(isinstance(held, int) for held in data.values())
+            return kept if is_counts else {**kept, "a_field_of_tomorrow": {"x": [1]}}
         return [newer(one) for one in data] if isinstance(data, list) else data
 
     proxy.change = newer
@@ -362,6 +447,32 @@ def test_a_wrong_key_keeps_what_waits(kind: str, proxy: Proxy, tmp_path: Path) -
         flushed = client.flush()
         assert (flushed.sent, flushed.refused, flushed.waiting) == (0, 0, 1)
         assert "MEMBUDGET_API_KEY" in flushed.reason
+
+
+def test_a_run_whose_key_is_refused_is_kept_and_said(
+    kind: str,
+    database_url: str,
+    serve: Callable[..., Served],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    service = serve(database_url, admin_key="right" * 8)
+    folder = tmp_path / "spool"
+    with face(kind, service.url, api_key="wrong", spool=folder) as client:
+        with pytest.raises(errors.Unauthorized, match="MEMBUDGET_API_KEY"):
+            client.allocate("dbt-expert")
+        receipt = client.track([EVENT, EVENT])
+        assert (receipt.accepted, receipt.spooled, len(receipt.ids)) == (0, 2, 2)
+        assert "MEMBUDGET_API_KEY" in receipt.spooled_reason
+        assert str(folder) in caplog.text
+    with face(kind, service.url, api_key="right" * 8, spool=folder) as client:
+        allocation = client.allocate("dbt-expert")
+        with face(kind, service.url, api_key="wrong", spool=folder) as other:
+            ended = other.finish(allocation, success=True)
+        assert ended.spooled
+        assert "MEMBUDGET_API_KEY" in ended.spooled_reason
+        assert client.flush().waiting == 0
+        assert {one.id for one in client.usage()} == {*receipt.ids, ended.id}
 
 
 def test_hard_enforcement_holds_without_the_service(

@@ -6,21 +6,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from membudget import results
+from membudget._answers import JSON, LINES, lines, many, one, table, things
 from membudget._calls import (
-    JSON,
-    LINES,
     LONG_SECONDS,
     Builder,
     Call,
     Listing,
-    content,
     encode,
     getting,
-    many,
     new_id,
-    one,
     part,
-    plain_items,
     posting,
     said,
 )
@@ -108,7 +103,9 @@ class BudgetRequests(Builder):
     def usage_export(self, format: str, wanted: UsageFilter) -> Call[bytes]:
         """GET /usage/export."""
         params = self._params({"format": format, **wanted})
-        return getting("/usage/export", content, params, seconds=LONG_SECONDS)
+        promised = ("id", "timestamp")
+        taken = lines(*promised) if format == "jsonl" else table(*promised)
+        return getting("/usage/export", taken, params, seconds=LONG_SECONDS)
 
     def usage_import(self, data: bytes, workspace: str | None) -> Call[results.Imported]:
         """POST /usage/import; the same lines again are duplicates."""
@@ -135,8 +132,9 @@ class BudgetRequests(Builder):
     ) -> Call[tuple[results.Complexity, ...]]:
         """POST /complexity of several texts."""
         body = self._body({"texts": list(texts), **asked})
-        return posting("/complexity", body, many(results.Complexity))
+        return posting("/complexity", body, many(results.Complexity, len(texts)))
 
     def signals(self, kind: str | None) -> Call[tuple[Mapping[str, Any], ...]]:
         """GET /complexity/signals."""
-        return getting("/complexity/signals", plain_items, self._params({"kind": kind}))
+        taken = things("tier", "pattern")
+        return getting("/complexity/signals", taken, self._params({"kind": kind}))

@@ -3,8 +3,8 @@
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import PurePath
@@ -12,13 +12,12 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from membudget import results
+from membudget._answers import JSON, Answer, Page, nothing, one, page_of
 from membudget._reading import Result, read
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Result)
 
-JSON = "application/json"
-LINES = "application/x-ndjson"
 GZIP = "application/gzip"
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -28,20 +27,6 @@ EVENTS = 10_000
 """Usage events that one request may hold."""
 LONG_SECONDS = 300.0
 """What work on everything (jobs, backups, imports, simulations) may take."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the service sent back."""
-
-    status: int
-    headers: Mapping[str, str]
-    """Names in lower case."""
-    content: bytes
-
-    def json(self) -> Any:
-        """The content as data. Errors: ValueError."""
-        return json.loads(self.content)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +45,6 @@ class Call(Generic[T]):
     """What it may take, where that is more than the client's time-out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
-    """Some items of a list, and where the next ones begin."""
-
-    items: Sequence[T]
-    next_cursor: str | None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing(Generic[T]):
     """A list that is read page by page."""
@@ -83,7 +60,7 @@ class Listing(Generic[T]):
             params["cursor"] = cursor
         if self.limit is not None:
             params["limit"] = str(max(1, min(PAGE, self.limit - taken)))
-        return Call(method="GET", path=self.first.path, read=self.first.read, params=params)
+        return replace(self.first, params=params)
 
     def rest(self, taken: int) -> int | None:
         """How many more are wanted."""
@@ -106,11 +83,21 @@ class Builder:
         return {key: param(held) for key, held in self._body(given).items()}
 
     def _listing(
-        self, path: str, kind: type[R], limit: int | None, wanted: Mapping[str, Any]
+        self,
+        path: str,
+        kind: type[R],
+        limit: int | None,
+        wanted: Mapping[str, Any],
+        *,
+        seconds: float | None = None,
     ) -> Listing[R]:
         params = {**self._params(wanted), "limit": str(PAGE)}
         first: Call[Page[R]] = Call(
-            method="GET", path=path, read=page_of(lambda data: read(kind, data)), params=params
+            method="GET",
+            path=path,
+            read=page_of(lambda data: read(kind, data)),
+            params=params,
+            seconds=seconds,
         )
         return Listing(first=first, limit=limit)
 
@@ -153,58 +140,6 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{time.time_ns() // 1000:014x}{os.urandom(8).hex()}"
 
 
-def one(kind: type[R]) -> Callable[[Answer], R]:
-    """Read an answer as one value."""
-    return lambda answer: read(kind, answer.json())
-
-
-def many(kind: type[R]) -> Callable[[Answer], tuple[R, ...]]:
-    """Read the `items` of an answer."""
-    return lambda answer: tuple(read(kind, item) for item in items_of(answer.json()))
-
-
-def plain(answer: Answer) -> Mapping[str, Any]:
-    """An answer as the data it is."""
-    found = answer.json()
-    if not isinstance(found, dict):
-        raise ValueError("an object was expected")
-    return found
-
-
-def plain_items(answer: Answer) -> tuple[Mapping[str, Any], ...]:
-    """The `items` of an answer as the data they are."""
-    return tuple(items_of(answer.json()))
-
-
-def content(answer: Answer) -> bytes:
-    """The bytes of an answer."""
-    return answer.content
-
-
-def text(answer: Answer) -> str:
-    """An answer as text."""
-    return answer.content.decode("utf-8", "replace")
-
-
-def page_of(read_one: Callable[[Any], T]) -> Callable[[Answer], Page[T]]:
-    def read_page(answer: Answer) -> Page[T]:
-        data = answer.json()
-        return Page([read_one(item) for item in items_of(data)], data.get("next_cursor"))
-
-    return read_page
-
-
-def items_of(data: Any) -> Iterable[Any]:
-    items = data.get("items") if isinstance(data, dict) else None
-    if not isinstance(items, list):
-        raise ValueError("a list of items was expected")
-    return items
-
-
-def as_it_is(data: Any) -> Any:
-    return data
-
-
 def getting(
     path: str,
     read_: Callable[[Answer], T],
@@ -245,7 +180,7 @@ def posting(
 
 
 def deleting(path: str, params: Mapping[str, str]) -> Call[None]:
-    return Call(method="DELETE", path=path, read=lambda _: None, params=params)
+    return Call(method="DELETE", path=path, read=nothing, params=params)
 
 
 def param(held: Any) -> str:

@@ -3,7 +3,6 @@
 It does no I/O: a flow yields steps, a client of either kind takes them and hands back what came.
 """
 
-import json
 import random
 import re
 import time
@@ -13,7 +12,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from membudget import errors
-from membudget._calls import Answer, Call
+from membudget._answers import Answer, problem_of
+from membudget._calls import Call
 
 T = TypeVar("T")
 
@@ -116,10 +116,11 @@ def understood(url: str, call: Call[T], answer: Answer) -> T:
     """An answer as the value it is. Errors: UnexpectedAnswer."""
     try:
         return call.read(answer)
-    except (ValueError, TypeError, AttributeError) as error:
+    except ValueError as error:
         raise errors.UnexpectedAnswer(
             f"What {url} answered to {call.method} {call.path} is no answer of a membudget "
-            f"service ({error}); check MEMBUDGET_URL.",
+            f"service that this client knows ({error}); check MEMBUDGET_URL, and that client and "
+            "service are of like versions.",
             status=answer.status,
         ) from error
 
@@ -139,19 +140,12 @@ def unreached(url: str, failure: Failed) -> errors.ServiceUnavailable:
 
 def refused(url: str, answer: Answer) -> errors.MembudgetError:
     """What an answer that is no success means."""
-    problem: Any = None
-    if "json" in answer.headers.get("content-type", ""):
-        try:
-            problem = json.loads(answer.content)
-        except ValueError:
-            problem = None
-    if not isinstance(problem, dict):
-        problem = {}
+    problem = problem_of(answer)
     retry_after = _seconds(answer.headers.get("retry-after"))
-    code = problem.get("code")
     by_status = errors.BY_STATUS.get(answer.status)
-    if not isinstance(code, str):
+    if problem is None:
         return _foreign(url, answer, by_status, retry_after)
+    code = problem["code"]
     kind = errors.BY_CODE.get(code) or by_status or errors.MembudgetError
     detail = problem.get("detail") or problem.get("title") or code
     return kind(
@@ -184,7 +178,7 @@ def _foreign(
     ):
         return by_status(
             f"What stands before the membudget service at {url} answered {answer.status}; is the "
-            "service up behind it?",
+            f"service up behind it?{_ADVICE[answer.status] if answer.status in (401, 403) else ''}",
             status=answer.status,
             retry_after=retry_after,
         )

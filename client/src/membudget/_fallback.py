@@ -104,7 +104,7 @@ class Fallback:
         allocation = replace(decision.allocation, degraded=True, degraded_reason=f"{said}.")
         return Decided(read(results.Allocation, data_of(allocation)), decision.monitor)
 
-    def complexity(self, text: str, asked: Mapping[str, Any]) -> results.Complexity:
+    def complexity(self, text: str, asked: Mapping[str, Any], reason: str) -> results.Complexity:
         """How hard a text is by the shipped rules. Errors: InvalidRequest."""
         kind = asked.get("kind") or "task"
         book, _ = self.book(asked.get("workspace") or "default")
@@ -125,10 +125,11 @@ class Fallback:
                 "probabilities": verdict.probabilities,
                 "advice": verdict.advice,
                 "degraded": True,
+                "degraded_reason": f"{reason.rstrip('.')}; judged here by the rules that ship.",
             },
         )
 
-    def listed(self, workspace: str | None) -> results.Profiles:
+    def listed(self, workspace: str | None, reason: str) -> results.Profiles:
         """Profiles, their agents and the complexity tiers."""
         book, _ = self.book(workspace or "default")
         document = book.document
@@ -146,6 +147,7 @@ class Fallback:
                 "default_profile": book.default_profile,
                 "complexity_multipliers": document.get("complexity_multipliers", {}),
                 "degraded": True,
+                "degraded_reason": f"{reason.rstrip('.')}; these are those that ship.",
             },
         )
 

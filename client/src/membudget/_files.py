@@ -52,9 +52,14 @@ def spool_folder(spool: str | os.PathLike[str] | bool | None, url: str) -> Path 
             return None
         if not named:
             tag = blake2b(url.encode(), digest_size=6).hexdigest()
-            return state_folder() / "membudget" / f"spool-{tag}"
+            return spools_folder() / f"spool-{tag}"
         return Path(named)
     return Path(spool)
+
+
+def spools_folder() -> Path:
+    """Where spools are that were given no folder: one for each address."""
+    return state_folder() / "membudget"
 
 
 def state_folder() -> Path:

@@ -1,24 +1,41 @@
 """Say what each call of a client does, step by step, with the service and without it."""
 
+import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from membudget import errors, results
-from membudget._calls import Answer, Call, new_id, said
+from membudget._answers import Answer
+from membudget._calls import Call, new_id, said
 from membudget._deliveries import Deliveries
 from membudget._events import chunks, event_id_of, event_of
-from membudget._exchange import Failed, Flow, Patience, Send, Work, exchange, unreached
+from membudget._exchange import (
+    REPEATED,
+    Failed,
+    Flow,
+    Patience,
+    Pause,
+    Send,
+    Work,
+    backoff,
+    exchange,
+    unreached,
+)
 from membudget._fallback import Decided, Fallback
 from membudget._fields import AllocateFields, ComplexityFields, EventFields, FinishFields
-from membudget._files import content_of, packed_tree, spool_folder
+from membudget._files import content_of, packed_tree, spool_folder, spools_folder
 from membudget._requests import Requests
-from membudget._spool import Entry, Spool
+from membudget._spool import Entry, Spool, others
+from membudget._watching import UNSEEN, run_and_watch
 
 T = TypeVar("T")
+
+log = logging.getLogger("membudget")
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 REST_SECONDS = 5.0
@@ -26,9 +43,13 @@ REST_SECONDS = 5.0
 REST_PATIENCE = 1.0
 """Seconds that they then wait for it."""
 HEALTH_SECONDS = 3.0
+FIRST_SECONDS = 5.0
+"""What a service that is about to be given long work may take to say who it is."""
 
 Lost = (errors.ServiceUnavailable, errors.ServiceFault)
 """The service is not there, or failed: what can be done without it is."""
+Unbooked = (*Lost, errors.Unauthorized, errors.Forbidden)
+"""A run could not be booked and is none the worse: a key can be mended, a lost run cannot."""
 
 
 class Flows:
@@ -48,8 +69,7 @@ class Flows:
         if timeout <= 0:
             raise ValueError("timeout must be more than 0 seconds")
         self.url = (url or os.environ.get("MEMBUDGET_URL") or DEFAULT_URL).rstrip("/")
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if not is_address(self.url):
             raise ValueError(f"MEMBUDGET_URL must be such as {DEFAULT_URL}, not {self.url!r}")
         self.requests = Requests(workspace)
         self.timeout = timeout
@@ -59,13 +79,15 @@ class Flows:
         if key:
             self.headers["Authorization"] = f"Bearer {key}"
         folder = spool_folder(spool, self.url)
-        self.spool = None if folder is None else Spool(folder)
+        self.spool = None if folder is None else Spool(folder, url=self.url)
         self.deliveries = Deliveries(self.spool, self.requests, self._exchange)
         self.fallback: Fallback | None = None
         if fallback is not False:
             path = None if fallback is True else Path(os.fspath(cast(str, fallback)))
             self.fallback = Fallback(path)
         self._rests_until = 0.0
+        self.logs_kept = True
+        """Whether runs that a refused key holds up are logged; whoever tells them says no."""
 
     def ask(self, call: Call[T], *, can_do_without: bool = False) -> Flow[T]:
         """What the service answers to a call; what waits is then sent, too."""
@@ -73,6 +95,9 @@ class Flows:
         if can_do_without and time.monotonic() < self._rests_until:
             patience = Patience.of(min(self.timeout, REST_PATIENCE), 0)
         try:
+            if call.seconds is not None:  # long work is for a service that answers, and is one
+                first = Patience.of(min(self.timeout, FIRST_SECONDS), self.retries)
+                yield from exchange(self.url, self.requests.version(), first)
             result = yield from exchange(self.url, call, patience)
         except errors.ServiceUnavailable:
             self._rests_until = time.monotonic() + REST_SECONDS
@@ -126,21 +151,27 @@ class Flows:
         call = self.requests.finish(id_ or "", cast(FinishFields, given))
         try:
             return (yield from self.ask(call, can_do_without=self.spool is not None))
-        except Lost as error:
+        except Unbooked as error:
             yield from self._keep([Entry(given, allocation=id_)], error)
+            reason = error.message
         return results.UsageEvent(
             id=event_id_of(id_ or ""),
             allocation_id=id_,
             success=given.get("success", "error" not in given),
             error=given.get("error"),
             spooled=True,
+            spooled_reason=reason,
         )
 
     def book(self, event: Mapping[str, Any]) -> Flow[results.UsageEvent]:
         """Book one event that says all of itself; spooled if need be."""
         sent = self.requests.event(event)
         receipt = yield from self.track([sent], {})
-        raw = {**sent, "spooled": bool(receipt.spooled)}
+        raw = {
+            **sent,
+            "spooled": bool(receipt.spooled),
+            "spooled_reason": receipt.spooled_reason,
+        }
         budget, used = sent.get("budget_tokens"), sent.get("used_tokens", 0)
         if budget is not None:
             raw["exceeded"] = used > budget
@@ -167,7 +198,7 @@ class Flows:
                     receipt = yield from self.ask(
                         self.requests.track(chunk), can_do_without=self.spool is not None
                     )
-                except Lost as error:
+                except Unbooked as error:
                     lost = error
                 else:
                     accepted += receipt.accepted
@@ -178,12 +209,19 @@ class Flows:
             spooled += len(chunk)
             ids += [one["id"] for one in chunk]
         return results.Receipt(
-            accepted=accepted, duplicates=duplicates, ids=tuple(ids), spooled=spooled
+            accepted=accepted,
+            duplicates=duplicates,
+            ids=tuple(ids),
+            spooled=spooled,
+            spooled_reason=None if lost is None else lost.message,
         )
 
     def flush(self) -> Flow[results.Flushed]:
-        """Send all that waits."""
-        return (yield from self.deliveries.all(self._patience))
+        """Send all that waits, and find what waits for other addresses."""
+        flushed = yield from self.deliveries.all(self._patience)
+        own = None if self.spool is None else self.spool.folder
+        elsewhere: tuple[results.Elsewhere, ...] = yield Work(lambda: waiting_elsewhere(own))
+        return replace(flushed, elsewhere=elsewhere)
 
     def complexity(self, text: str, asked: ComplexityFields) -> Flow[results.Complexity]:
         """How hard a text is, judged here if need be."""
@@ -191,10 +229,11 @@ class Flows:
         fallback = self.fallback
         try:
             return (yield from self.ask(call, can_do_without=fallback is not None))
-        except Lost:
+        except Lost as error:
             if fallback is None:
                 raise
-            found: results.Complexity = yield Work(lambda: fallback.complexity(text, asked))
+            reason = error.message
+            found: results.Complexity = yield Work(lambda: fallback.complexity(text, asked, reason))
             return found
 
     def profiles(self, workspace: str | None) -> Flow[results.Profiles]:
@@ -203,24 +242,41 @@ class Flows:
         fallback = self.fallback
         try:
             return (yield from self.ask(call, can_do_without=fallback is not None))
-        except Lost:
+        except Lost as error:
             if fallback is None:
                 raise
-            found: results.Profiles = yield Work(lambda: fallback.listed(workspace))
+            reason = error.message
+            found: results.Profiles = yield Work(lambda: fallback.listed(workspace, reason))
             return found
+
+    def run_job(self, name: str) -> Flow[results.JobRun]:
+        """A job's run, as it ended."""
+        if name in UNSEEN:
+            return (yield from self.ask(self.requests.run_job(name)))
+        patience = self._patience()
+        run = yield from run_and_watch(self.url, self.requests, name, patience=patience)
+        yield from self.deliveries.some(patience)
+        return run
 
     def health(self) -> Flow[results.Health]:
         """Whether the service is up and ready."""
         call = self.requests.ready()
-        try:
-            answer: Answer = yield Send(call, min(self.timeout, HEALTH_SECONDS))
-        except Failed as failure:
-            return results.Health(reason=str(unreached(self.url, failure)))
-        try:
-            return call.read(answer)
-        except (ValueError, AttributeError):
-            said_ = f"{self.url} answered {answer.status}, and not as a membudget service does"
-            return results.Health(reason=said_)
+        patience = Patience.of(min(self.timeout, HEALTH_SECONDS), self.retries)
+        attempt = 0
+        while True:
+            try:
+                answer: Answer = yield Send(call, max(0.001, patience.left))
+            except Failed as failure:
+                return results.Health(reason=str(unreached(self.url, failure)))
+            try:
+                return call.read(answer)
+            except ValueError:
+                said_ = f"{self.url} answered {answer.status}, and not as a membudget service does"
+            wait = backoff(attempt)
+            if answer.status not in REPEATED or attempt >= patience.retries or wait > patience.left:
+                return results.Health(reason=said_)
+            yield Pause(wait)
+            attempt += 1
 
     def import_memories(
         self,
@@ -259,6 +315,11 @@ class Flows:
         )
         return (yield from self.ask(call))
 
+    def tell_kept(self, error: errors.MembudgetError) -> None:
+        """Log that runs wait for a key: nobody would notice, and they wait until somebody does."""
+        if self.logs_kept and self.spool is not None and not isinstance(error, Lost):
+            log.warning("%s Runs are kept in %s for `membudget flush`.", error, self.spool.folder)
+
     def _patience(self, seconds: float | None = None) -> Patience:
         return Patience.of(max(self.timeout, seconds or 0.0), self.retries)
 
@@ -270,3 +331,21 @@ class Flows:
         if spool is None:
             raise error
         yield Work(lambda: spool.put(entries))
+        self.tell_kept(error)
+
+
+def is_address(url: str) -> bool:
+    """Whether a service can be at a URL."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def waiting_elsewhere(own: Path | None) -> tuple[results.Elsewhere, ...]:
+    """What waits on this machine for services at other addresses."""
+    return tuple(
+        results.Elsewhere(folder=str(spool.folder), url=spool.address(), waiting=spool.count())
+        for spool in others(own, spools_folder())
+    )

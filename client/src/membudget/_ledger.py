@@ -11,7 +11,7 @@ from membudget._events import UNNAMED
 from membudget._exchange import Flow, Work
 from membudget._fallback import Decided
 from membudget._fields import AllocateFields, FinishFields
-from membudget._flows import Flows, Lost
+from membudget._flows import Flows, Lost, Unbooked
 from membudget._spool import Entry
 
 LONGEST_ERROR = 2_000
@@ -100,7 +100,7 @@ class Ledger:
             self.ended = yield from self._flows.ask(
                 call, can_do_without=self._flows.spool is not None
             )
-        except Lost as error:
+        except Unbooked as error:
             self.ended = yield from self._spool(given, error)
         return self.ended
 
@@ -155,7 +155,9 @@ class Ledger:
         else:
             event = {**event, "allocation_id": id_}
             yield Work(lambda: spool.put([Entry(event)]))
-        return results.UsageEvent.read({**event, "allocation_id": id_, "spooled": True})
+        self._flows.tell_kept(error)
+        kept = {"allocation_id": id_, "spooled": True, "spooled_reason": error.message}
+        return results.UsageEvent.read({**event, **kept})
 
     def _event(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """All that the usage event of this run says."""

@@ -4,22 +4,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from membudget import results
+from membudget._answers import JSON, LINES, lines, listing, many, one
 from membudget._calls import (
     GZIP,
     GZIP_MAGIC,
-    JSON,
-    LINES,
     LONG_SECONDS,
     Builder,
     Call,
     Listing,
-    content,
     deleting,
     encode,
     getting,
-    many,
     new_id,
-    one,
     part,
     posting,
     said,
@@ -37,7 +33,7 @@ class MemoryRequests(Builder):
         return Call(
             method="POST",
             path="/memories",
-            read=many(results.Kept),
+            read=many(results.Kept, len(memories)),
             headers={"Content-Type": JSON, "Idempotency-Key": key or new_id("key")},
             content=encode([self._body(memory) for memory in memories]),
         )
@@ -85,7 +81,8 @@ class MemoryRequests(Builder):
     ) -> Call[bytes]:
         """GET /memories/export."""
         params = self._params({"format": format, "workspace": workspace, "project": project})
-        return getting("/memories/export", content, params, seconds=LONG_SECONDS)
+        taken = lines("id", "text") if format == "jsonl" else listing("id", "text")
+        return getting("/memories/export", taken, params, seconds=LONG_SECONDS)
 
     def memory_health(
         self, workspace: str | None, project: str | None
@@ -98,7 +95,8 @@ class MemoryRequests(Builder):
         self, kind: str, limit: int | None, wanted: Mapping[str, Any]
     ) -> Listing[results.Proposal]:
         """GET /memories/lifecycle/{kind}."""
-        return self._listing(f"/memories/lifecycle/{part(kind)}", results.Proposal, limit, wanted)
+        path = f"/memories/lifecycle/{part(kind)}"
+        return self._listing(path, results.Proposal, limit, wanted, seconds=LONG_SECONDS)
 
     def apply_lifecycle(
         self,

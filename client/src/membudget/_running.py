@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 import anyio
 from anyio import from_thread
-from anyio.abc import TaskGroup
 from anyio.lowlevel import EventLoopToken, current_token
 
+from membudget._starting import Starter, starter
 from membudget._threads import TaskAborted, call, is_async
 
 Order = tuple[int, int, int]
@@ -98,7 +98,7 @@ class Execution:
     _by_order: dict[Order, str] = field(default_factory=dict)
     _scopes: dict[str, anyio.CancelScope] = field(default_factory=dict)
     _running: int = 0
-    _group: TaskGroup | None = None
+    _started: Starter | None = None
     _token: EventLoopToken | None = None
     _thread: int = 0
     _began: float = 0.0
@@ -110,8 +110,8 @@ class Execution:
         self._by_order = {place: id_ for id_, place in self.plan.order.items()}
         self._token, self._thread = current_token(), threading.get_ident()
         self._began = time.monotonic()
-        async with anyio.create_task_group() as group:
-            self._group = group
+        async with starter(lambda: self._cancel(None)) as started:
+            self._started = started
             for id_, count in self._waits_for.items():
                 if count == 0:
                     heapq.heappush(self._ready, self.plan.order[id_])
@@ -140,14 +140,14 @@ class Execution:
 
     def _start_ready(self) -> None:
         self._admit()
-        assert self._group is not None
+        assert self._started is not None
         while self._admitted and (self.plan.limit is None or self._running < self.plan.limit):
             id_ = self._by_order[heapq.heappop(self._admitted)]
             if self._states[id_].status:
                 continue
             self._running += 1
             self._scopes[id_] = anyio.CancelScope()
-            self._group.start_soon(self._attempt, id_, self._scopes[id_])
+            self._started.start(self._attempt, id_, self._scopes[id_])
 
     def _admit(self) -> None:
         if self.plan.batch_size is None:

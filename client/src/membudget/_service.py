@@ -12,12 +12,13 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from membudget import _tokens, results
+from membudget._answers import parsed
 from membudget._fallback import Fallback
 from membudget._here import judge, shipped_signals
 from membudget._profiles import PROFILES_FILE, Config
 from membudget._say import warn
 from membudget.client import Client
-from membudget.errors import MembudgetError, ServiceUnavailable
+from membudget.errors import MembudgetError, ServiceUnavailable, UnexpectedAnswer
 
 T = TypeVar("T")
 
@@ -26,7 +27,7 @@ PATIENCE_SECONDS = 5.0
 REST_SECONDS = 5.0
 """How long a service that did not answer is not asked again."""
 
-KEPT = "membudget: the run is kept on this machine, and booked when the service answers again."
+KEPT = "The run is kept on this machine, and booked when the service takes it (`membudget flush`)."
 
 _lock = Lock()
 _shared: dict[str, Client] = {}
@@ -48,11 +49,7 @@ class Service:
     def policy(self, workspace: str | None) -> Config | None:
         """What holds in a workspace, in the keys of budget-profiles.json."""
         exported = self._ask(lambda client: client.config.export("json", workspace=workspace))
-        try:
-            policy = None if exported is None else json.loads(exported)
-        except ValueError:
-            return None
-        return policy if isinstance(policy, dict) else None
+        return None if exported is None else dict(json.loads(exported))
 
     def complexity(
         self, text: str, context: Mapping[str, Any], workspace: str | None
@@ -61,14 +58,14 @@ class Service:
         found = self._ask(
             lambda client: client.complexity(text, context=context, workspace=workspace)
         )
-        return found or judge(text, context)
+        return self._noted(found) or judge(text, context)
 
     def query(self, text: str, context: Mapping[str, Any]) -> results.Complexity:
         """How hard a query is; by the points of the originals where the service does not say."""
         found = None
         if text.strip():
             found = self._ask(lambda client: client.complexity(text, kind="query", context=context))
-        return found or judge(text, context, "query")
+        return self._noted(found) or judge(text, context, "query")
 
     def count(self, text: str) -> int:
         """Tokens of a text, as well as they can be counted here."""
@@ -93,6 +90,13 @@ class Service:
             _tell(f"membudget: {found.degraded_reason}")
         return found
 
+    def _noted(self, found: results.Complexity | None) -> results.Complexity | None:
+        """A verdict, after it has been told if it is not the service's."""
+        if found is not None and found.degraded and found.degraded_reason:
+            _down[id(self.client)] = time.monotonic() + REST_SECONDS
+            _tell(f"membudget: {found.degraded_reason}")
+        return found
+
     def release(self, allocation_id: str) -> None:
         """Give an allocation up."""
         self._ask(lambda client: client.release(allocation_id))
@@ -101,26 +105,20 @@ class Service:
         """Book a run; the id of its event, None where that is not known yet."""
         event = self._ask(lambda client: client.finish(allocation_id, **report), always=True)
         if event is not None and event.spooled:
-            _tell(KEPT)
+            _tell(f"membudget: {event.spooled_reason} {KEPT}")
         return event.id if event is not None and event.id else None
 
     def track(self, event: Mapping[str, Any]) -> str | None:
         """Book a run by its event; its id, None if it was refused."""
         receipt = self._ask(lambda client: client.track(event), always=True)
         if receipt is not None and receipt.spooled:
-            _tell(KEPT)
+            _tell(f"membudget: {receipt.spooled_reason} {KEPT}")
         return receipt.ids[0] if receipt is not None and receipt.ids else None
 
     def usage(self, workspace: str | None, since: datetime | None) -> list[dict[str, Any]] | None:
         """Booked runs as lines of the originals' log, oldest first; None without the service."""
-        found = self._ask(
-            lambda client: client.usage_export("jsonl", workspace=workspace, since=since)
-        )
-        if found is None:
-            return None
-        lines = [json.loads(line) for line in found.splitlines() if line.strip()]
-        runs = [line for line in lines if line.get("agent") and line.get("budget_allocated")]
-        return sorted(runs, key=lambda line: str(line["timestamp"]))
+        found = self._ask(lambda client: _runs(client, workspace, since))
+        return None if found is None else sorted(found, key=lambda run: str(run["timestamp"]))
 
     def ask(self, call: Callable[[Client], T]) -> T | None:
         """The answer to a call; None where it cannot be had, which is told once."""
@@ -145,7 +143,9 @@ def shared_client() -> Client:
     with _lock:
         if "client" not in _shared:
             local = str(PROFILES_FILE) if PROFILES_FILE.exists() else True
-            _shared["client"] = Client(timeout=PATIENCE_SECONDS, retries=1, fallback=local)
+            client = Client(timeout=PATIENCE_SECONDS, retries=1, fallback=local)
+            client._flows.logs_kept = False  # it is told here
+            _shared["client"] = client
         return _shared["client"]
 
 
@@ -170,6 +170,18 @@ def decide(asked: Mapping[str, Any]) -> results.Allocation:
         _tell(f"membudget: {error}")
         return results.Allocation(degraded=True, degraded_reason=str(error))
     return decided.allocation
+
+
+def _runs(client: Client, workspace: str | None, since: datetime | None) -> list[dict[str, Any]]:
+    """Booked runs that have an agent and a budget. Errors: MembudgetError."""
+    lines = client.usage_export("jsonl", workspace=workspace, since=since).splitlines()
+    try:
+        found = [parsed(line) for line in lines if line.strip()]
+    except ValueError as error:
+        raise UnexpectedAnswer(
+            f"What {client.url} exported is no log of usage ({error}); check MEMBUDGET_URL."
+        ) from error
+    return [run for run in found if run.get("agent") and run.get("budget_allocated")]
 
 
 def _tell(message: str) -> None:

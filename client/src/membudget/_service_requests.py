@@ -1,30 +1,39 @@
 """Build the requests about recommendations, reports, jobs, policy and the service itself."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from membudget import results
-from membudget._calls import (
+from membudget._answers import (
     JSON,
+    YAML,
+    Answer,
+    content,
+    document,
+    having,
+    health,
+    many,
+    one,
+    page_of,
+    text,
+    thing,
+    version,
+)
+from membudget._calls import (
     LONG_SECONDS,
     PAGE,
     Builder,
     Call,
     Listing,
-    as_it_is,
-    content,
     deleting,
     encode,
     getting,
-    many,
-    one,
-    page_of,
     part,
-    plain,
     posting,
-    text,
 )
-from membudget._reading import read
+
+PROMISED = {"profiles": "base_budget", "agents": "profile", "workspaces": "workspace_id"}
+"""What an entry of policy has, by the first part of its path."""
 
 
 class ServiceRequests(Builder):
@@ -65,8 +74,9 @@ class ServiceRequests(Builder):
 
     def report_text(self, id: str, format: str, workspace: str | None) -> Call[str]:
         """GET /reports/{id} as `markdown` or `html`."""
+        kind = f"text/{format}"
         params = self._params({"workspace": workspace})
-        return getting(f"/reports/{part(id)}", text, params, accept=f"text/{format}")
+        return getting(f"/reports/{part(id)}", text(kind), params, accept=kind)
 
     def needs(self, days: float | None, workspace: str | None) -> Call[results.Report]:
         """GET /reports/needs."""
@@ -100,13 +110,16 @@ class ServiceRequests(Builder):
     def workspaces(self, limit: int | None) -> Listing[Mapping[str, Any]]:
         """GET /workspaces."""
         first = Call(
-            method="GET", path="/workspaces", read=page_of(as_it_is), params={"limit": str(PAGE)}
+            method="GET",
+            path="/workspaces",
+            read=page_of(lambda one_: having(one_, ("workspace_id",))),
+            params={"limit": str(PAGE)},
         )
         return Listing(first=first, limit=limit)
 
     def entry(self, path: str, workspace: str | None) -> Call[Mapping[str, Any]]:
         """GET one entry of policy, in the keys of the originals' files."""
-        return getting(path, plain, self._params({"workspace": workspace}))
+        return getting(path, entry_at(path), self._params({"workspace": workspace}))
 
     def put_entry(
         self, path: str, entry: Mapping[str, Any], workspace: str | None
@@ -115,7 +128,7 @@ class ServiceRequests(Builder):
         return Call(
             method="PUT",
             path=path,
-            read=plain,
+            read=entry_at(path),
             params=self._params({"workspace": workspace}),
             headers={"Content-Type": JSON},
             content=encode(entry),
@@ -128,7 +141,8 @@ class ServiceRequests(Builder):
     def config_export(self, format: str, workspace: str | None) -> Call[bytes]:
         """GET /config/export."""
         params = self._params({"format": format, "workspace": workspace})
-        return getting("/config/export", content, params)
+        taken = document("profiles") if format == "json" else content(YAML)
+        return getting("/config/export", taken, params)
 
     def config_import(
         self, data: bytes, *, dry_run: bool, replace: bool, workspace: str | None
@@ -137,7 +151,7 @@ class ServiceRequests(Builder):
         return Call(
             method="POST",
             path="/config/import",
-            read=plain,
+            read=thing("format", "changed"),
             params=self._params(
                 {"workspace": workspace, "dry_run": dry_run or None, "replace": replace or None}
             ),
@@ -167,15 +181,14 @@ class ServiceRequests(Builder):
 
     def ready(self) -> Call[results.Health]:
         """GET /readyz."""
-        return getting("/readyz", lambda answer: _health(answer.json()))
+        return getting("/readyz", health)
 
     def version(self) -> Call[results.Version]:
         """GET /version."""
-        return getting("/version", one(results.Version))
+        return getting("/version", version)
 
 
-def _health(data: Any) -> results.Health:
-    if not isinstance(data, dict) or "ready" not in data:
-        raise ValueError("whether it is ready was expected")
-    ready = read(results.Health, data)
-    return results.Health(raw=ready.raw, up=True, ready=ready.ready, checks=ready.checks)
+def entry_at(path: str) -> Callable[[Answer], Mapping[str, Any]]:
+    """How an entry of policy is read; a project has only what differs from its workspace."""
+    parts = path.split("/")
+    return thing() if "projects" in parts[3:] else thing(PROMISED[parts[1]])

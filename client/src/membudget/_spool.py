@@ -1,18 +1,20 @@
 """Keep on disk what could not be sent, until it can: each line once, whoever writes or sends.
 
 A folder holds `waiting.jsonl`, which is appended to; `sending-*.jsonl`, which were waiting and
-are being sent; and `refused.jsonl`: lines that the service refused, each with the reason.
+are being sent; `refused.jsonl`: lines that the service refused, each with the reason; and `url`:
+the address that its lines were first kept for.
 """
 
 import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from membudget._filelock import locked
 from membudget.errors import SpoolFull
@@ -24,6 +26,7 @@ MOST_REFUSED_BYTES = 16 * 1024 * 1024
 BATCH_LINES = 1_000
 BATCH_BYTES = 4 * 1024 * 1024
 WAITING, SENDING, REFUSED = "waiting.jsonl", "sending-*.jsonl", "refused.jsonl"
+ADDRESS = "url"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,10 @@ class Batch:
 class Spool:
     """A folder of lines that wait. Its calls block: they touch the disk."""
 
-    def __init__(self, folder: Path, *, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, folder: Path, *, url: str = "", most_bytes: int = MOST_BYTES) -> None:
         self.folder = folder
+        self.url = url
+        """Of the service that its lines are for."""
         self.most_bytes = most_bytes
 
     @property
@@ -101,7 +106,21 @@ class Spool:
                 os.truncate(path, end)
                 raise
         if is_new:
+            with suppress(OSError):
+                self._name()
             _sync_folder(self.folder)
+
+    def _name(self) -> None:
+        path = self.folder / ADDRESS
+        if self.url and not path.exists():
+            path.write_text(f"{without_secrets(self.url)}\n", encoding="utf-8")
+
+    def address(self) -> str | None:
+        """What was noted of where its lines belong."""
+        try:
+            return (self.folder / ADDRESS).read_text(encoding="utf-8").strip() or None
+        except (OSError, ValueError):
+            return None
 
     def has_any(self) -> bool:
         """Whether anything waits."""
@@ -185,6 +204,23 @@ class Spool:
 
     def _sending(self) -> list[Path]:
         return sorted(self.folder.glob(SENDING))
+
+
+def without_secrets(url: str) -> str:
+    """An address without the user and password that it may name."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def others(own: Path | None, beside: Path) -> list[Spool]:
+    """Spools of other addresses, in the folder where spools are, in which something waits."""
+    try:
+        found = sorted(path for path in beside.glob("spool-*") if path.is_dir())
+    except OSError:
+        return []
+    mine = None if own is None else own.resolve()
+    spools = [Spool(path) for path in found if path.resolve() != mine]
+    return [spool for spool in spools if spool.has_any()]
 
 
 def _waits(name: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from membudget._calls import Answer
+from membudget._answers import Answer
 from membudget._exchange import Failed, Send
 
 if TYPE_CHECKING:

@@ -46,7 +46,7 @@ class BudgetUsageAnalyzer:
         self, days: float | None = None, agent_filter: str | None = None
     ) -> list[Entry]:
         """Runs of the last days (else all), oldest first; of agents whose name has the filter."""
-        since = None if not days else datetime.now(UTC) - timedelta(days=days)
+        since = _since(days)
         found = None if self._is_local else self._service.usage(self._workspace, since)
         entries = self._of_file(since) if found is None else found
         return [
@@ -169,6 +169,14 @@ class BudgetUsageAnalyzer:
         lines = self.log_file.read_text(encoding="utf-8", errors="replace").splitlines()
         entries = [entry for line in lines if (entry := _entry(line)) is not None]
         return [entry for entry in entries if since is None or _moment(entry) >= since]
+
+
+def _since(days: float | None) -> datetime | None:
+    """When the last days began; None where that is before all days that have a date."""
+    try:
+        return datetime.now(UTC) - timedelta(days=days) if days else None
+    except (OverflowError, ValueError):
+        return None
 
 
 def _entry(line: str) -> Entry | None:

@@ -47,6 +47,8 @@ class BudgetMonitor:
         self.scope_loads: dict[str, int] = {}
         self.warnings: list[Alert] = []
         self.start_time = time.time()
+        self.event_id: str | None = None
+        """Of the usage event that the run was booked or kept as; None: it is not."""
         self.thresholds = _thresholds()
         if log_file is not None:
             self.log_file: Path | None = Path(log_file)
@@ -93,7 +95,8 @@ class BudgetMonitor:
 
     def log_usage(self, success: bool = True, error_message: str = "") -> None:
         """Book the run, and write a line of the originals' log where there is one."""
-        self.write_line(self._record(success, error_message), success, error_message)
+        self.event_id = self._record(success, error_message)
+        self.write_line(self.event_id, success, error_message)
 
     def finish(self, success: bool = True, error: str = "") -> dict[str, Any]:
         """Book the run; the same as `log_usage`. Answers the status."""

@@ -107,8 +107,11 @@ class Jobs(Part):
     list = __call__
 
     def run(self, name: str) -> results.JobRun:
-        """Run a job (daily, weekly, monthly, backup, retention) now, and wait until it ends."""
-        return self._client._ask(self._requests.run_job(name))
+        """Run a job (daily, weekly, monthly, backup, retention) now, and wait until it ends.
+
+        It is watched for as long as it runs and the service answers; `timeout` is for asking.
+        """
+        return self._client._run(self._client._flows.run_job(name))
 
 
 class Profiles(Part):

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import typer
 
-from membudget import Client
+from membudget import Client, _service
 from membudget.commands import output
 from membudget.commands.app import app
 from tests.client.faces.typing_in import SCRIPTS, Shell
+from tests.client.proxy import Fault, Handler, proxied
 
 HEAVY = ("httpx", "rich", "anyio", "yaml", "app", "membudget.client", "re2", "tiktoken")
 
@@ -157,6 +158,16 @@ def test_a_terminal_gets_drawings(
         ("membudget monitor agent 100 --load global", output.FAILED),
         ("membudget detect", output.USAGE),
         ("membudget export everything", output.USAGE),
+        ("membudget export memories --format csv", output.USAGE),
+        ("membudget export --output nowhere/usage.jsonl", output.FAILED),
+        ("membudget import spoilt.jsonl --kind nonsense", output.USAGE),
+        ("membudget import spoilt.jsonl --kind usage", output.FAILED),
+        ("membudget monitor agent 99999999999999999999 --load global=1", output.FAILED),
+        ("membudget analyze --days 1e30", output.USAGE),
+        ("membudget analyze --days -3", output.USAGE),
+        ("membudget analyze --days nan", output.USAGE),
+        ("membudget recommend --apply ''", output.USAGE),
+        ("membudget --url http://[bad health", output.FAILED),
         ("membudget recommend --apply a --dismiss b", output.USAGE),
         ("membudget recommend --apply rec_nobody", output.FAILED),
         ("membudget jobs run never", output.FAILED),
@@ -170,6 +181,7 @@ def test_a_terminal_gets_drawings(
 def test_what_cannot_be_done_is_said_with_its_code(
     service: str, desk: Path, shell: Shell, line: str, code: int
 ) -> None:
+    (desk / "spoilt.jsonl").write_text("this is no usage\n")
     said = shell(line)
     assert (said.code, said.err.strip() != "") == (code, True)
     assert "Traceback" not in said.err
@@ -191,8 +203,6 @@ def test_without_the_service_what_needs_it_ends_with_three(
 def test_without_the_service_the_rest_works_and_is_sent_later(
     address: str, away: str, tree: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from membudget import _service  # noqa: PLC0415 - the shared client, to be made anew
-
     for line in ("budget aws-expert", "profiles", "agents", "detect 'Analyze slow queries'"):
         assert shell(f"membudget {line}").code == 0
     said = shell("membudget load --agent aws-expert --task 'Analyze slow queries'")
@@ -207,6 +217,105 @@ def test_without_the_service_the_rest_works_and_is_sent_later(
     with Client(address) as client:
         (event,) = client.usage(agent="specialists/aws-expert")
     assert event.budget_tokens == 52_500
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--help",
+        "export profiles",
+        "profiles",
+        "detect --show-signals",
+        "jobs status --json",
+        "flush",
+    ],
+)
+def test_a_reader_that_has_enough_ends_a_command_quietly(service: str, line: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "membudget", *line.split()],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "MEMBUDGET_URL": service},
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert (ended.returncode, ended.stderr) == (output.CUT_OFF, b"")
+
+
+def test_json_is_utf8_whatever_files_are_called(service: str, desk: Path) -> None:
+    patterns = desk / "tree" / "patterns"
+    patterns.mkdir(parents=True)
+    Path(os.fsdecode(bytes(patterns) + b"/\xff.md")).write_text("A text about dbt.")
+    found = subprocess.run(
+        [sys.executable, "-m", "membudget", "load", "tree", "--json"],
+        capture_output=True,
+        env={**os.environ, "MEMBUDGET_URL": service, "LC_ALL": "C", "PYTHONUTF8": "1"},
+        check=True,
+    )
+    assert json.loads(found.stdout.decode("utf-8"))["loaded_count"] == 1
+
+
+def test_an_id_in_a_narrow_table_can_be_copied(
+    service: str, desk: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    with Client(service) as client:
+        client.track([{"agent": "narrow-one", "budget_tokens": 9, "used_tokens": 8}] * 20)
+        (one,) = [one for one in client.recommendations.run() if one.agent == "narrow-one"]
+    said = shell("membudget recommend --agent narrow-one")
+    assert one.reason in said.out
+    (id_,) = [word for word in said.out.split() if word.startswith("rec_")]
+    assert shell(f"membudget recommend --dismiss {id_}").code == 0
+
+
+def test_a_job_that_is_done_is_done_though_its_report_cannot_be_shown(
+    address: str, desk: Path, shell: Shell
+) -> None:
+    with proxied(address) as proxy:
+        proxy.fault = away_for("/reports")
+        said = shell(f"membudget --url {proxy.url} jobs run daily")
+    assert said.code == 0
+    assert said.out.startswith("daily: done")
+    assert "the report cannot be shown now" in said.err
+
+
+def away_for(path: str) -> Fault:
+    """Refuse what begins with a path."""
+
+    def fault(handler: Handler, body: bytes) -> bool:
+        if not handler.path.startswith(path):
+            return False
+        handler.reply(502, b"")
+        return True
+
+    return fault
+
+
+def test_flush_names_what_waits_for_other_addresses_and_the_line_that_sends_it(
+    address: str, desk: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MEMBUDGET_SPOOL")
+    assert shell("membudget --url http://127.0.0.1:9 monitor one-off 100 -l global=5").code == 0
+    _service.forget()
+    said = shell(f"membudget --url {address} flush")
+    assert said.code == 0
+    assert "1 run waits for http://127.0.0.1:9. To send:" in said.err
+    setting, line = said.err.splitlines()[-1].strip().split(" ", 1)
+    monkeypatch.setenv(*setting.split("=", 1))
+    _service.forget()
+    said = shell(f"{line.replace('http://127.0.0.1:9', address)} --json")
+    assert json.loads(said.out) == {
+        "sent": 1,
+        "refused": 0,
+        "waiting": 0,
+        "reason": None,
+        "elsewhere": [],
+    }
 
 
 def test_usage_goes_out_and_comes_in_once(

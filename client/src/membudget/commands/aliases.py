@@ -120,7 +120,9 @@ def _monitor(
 
 def _analyze(
     agent: Annotated[str | None, typer.Option("--agent", help="Filter to specific agent.")] = None,
-    days: Annotated[float | None, typer.Option("--days", help="Only analyze last N days.")] = None,
+    days: Annotated[
+        float | None, typer.Option("--days", min=0, max=36_500, help="Only analyze last N days.")
+    ] = None,
     recommendations: Annotated[
         bool, typer.Option("--recommendations", help="Show recommendations only.")
     ] = False,

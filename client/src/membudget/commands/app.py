@@ -1,6 +1,7 @@
 """The `membudget` command, which loads nothing before it is needed."""
 
 import os
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,6 +41,7 @@ Tier = Annotated[
 ]
 Task = Annotated[str, typer.Option("--task", "-t", help="What is to be done.")]
 Agent = Annotated[str | None, typer.Option("--agent", "-a", help="Agents with this in their name.")]
+MOST_DAYS = 36_500
 ROOT = Path(".claude/memory")
 
 
@@ -206,7 +208,9 @@ def monitor(
 @app.command()
 def analyze(
     agent: Agent = None,
-    days: Annotated[float | None, typer.Option("--days", help="The last days only.")] = None,
+    days: Annotated[
+        float | None, typer.Option("--days", min=0, max=MOST_DAYS, help="The last days only.")
+    ] = None,
     recommendations: Annotated[
         bool, typer.Option("--recommendations", help="Only what is recommended.")
     ] = False,
@@ -245,7 +249,9 @@ def recommend(
 ) -> None:
     """Judge every agent by its last runs, or decide on one recommendation."""
     deeds = {"apply": apply, "dismiss": dismiss, "rollback": rollback}
-    chosen = [(deed, id_) for deed, id_ in deeds.items() if id_]
+    chosen = [(deed, id_) for deed, id_ in deeds.items() if id_ is not None]
+    if any(not id_ for _, id_ in chosen):
+        output.stop("Give the id of a recommendation: `membudget recommend` lists them.", 2)
     if len(chosen) > 1:
         output.stop("Give one of --apply, --dismiss and --rollback.", output.USAGE)
     deed, id_ = chosen[0] if chosen else (None, None)
@@ -338,6 +344,27 @@ def flush(as_json: Json = False) -> None:
 
 
 @app.command()
+def hook(
+    agent: Annotated[
+        str | None, typer.Option("--agent", "-a", help="Whose memories, beside everybody's.")
+    ] = None,
+    project: Annotated[str | None, typer.Option("--project", help="The project's, too.")] = None,
+    max_tokens: Annotated[
+        int, typer.Option("--max-tokens", min=1, help="At most so many tokens each time.")
+    ] = 2_000,
+    workspace: Workspace = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The same: Claude Code takes JSON anyway.")
+    ] = False,
+) -> None:
+    """Memories for a Claude Code session: an event on standard input, context on standard output.
+
+    For SessionStart and UserPromptSubmit. It ends within two seconds and always with 0.
+    """
+    _work("hook").hook(agent=agent, project=project, workspace=workspace, max_tokens=max_tokens)
+
+
+@app.command()
 def version(as_json: Json = False) -> None:
     """Versions of this client and of the service."""
     _work("running").version(as_json=as_json)
@@ -345,4 +372,6 @@ def version(as_json: Json = False) -> None:
 
 def main() -> None:
     """Run the command."""
+    if "hook" in sys.argv[1:] and _work("hook").is_called(sys.argv[1:]):
+        _work("hook").guarded(lambda: app(prog_name="membudget"))
     output.run(lambda: app(prog_name="membudget"))

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Literal
 
 from rich.bar import Bar
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markdown import Markdown
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -21,10 +22,11 @@ def heading(text: str) -> None:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
-    """Rows under their columns' names."""
+    """Rows under their columns' names; what the first column names stays whole, to be copied."""
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for name, is_right in zip(columns, right, strict=True):
-        drawn.add_column(name, justify="right" if is_right else "left", overflow="fold")
+    for at, (name, is_right) in enumerate(zip(columns, right, strict=True)):
+        justify: Literal["left", "right"] = "right" if is_right else "left"
+        drawn.add_column(name, justify=justify, overflow="fold", no_wrap=at == 0)
     for row in rows:
         drawn.add_row(*(Text(cell) for cell in row))
     Console().print(drawn)
@@ -46,5 +48,13 @@ def markdown(text: str) -> None:
 
 
 def working(text: str) -> AbstractContextManager[Any]:
-    """A sign on standard error that something is being done."""
-    return Console(stderr=True).status(Text(text))
+    """A sign on standard error that something is being done, and for how long already."""
+    shown = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    shown.add_task(text, total=None)
+    return shown

@@ -117,6 +117,8 @@ def monitor(
             _summary(followed)
     if as_json:
         output.emit(followed.get_status())
+    if followed.event_id is None:
+        output.stop("The run is not booked.")
 
 
 def simulate(agent: str, budget: int, *, task: str, complexity: str, as_json: bool) -> None:

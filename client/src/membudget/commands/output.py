@@ -1,13 +1,15 @@
 """Write answers as people, pipes and programs want them; exit codes are said here."""
 
 import json
+import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime
 from decimal import Decimal
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO, cast
 
 from membudget._say import say, warn
 
@@ -19,6 +21,11 @@ UNAVAILABLE = 3
 """The service does not answer, and the command needs it."""
 STOPPED = 130
 """Ended by Ctrl-C."""
+CUT_OFF = 141
+"""Nobody read on; what programs that know nothing of it end with, too."""
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""What names of files have for bytes that are no text."""
 
 Cell = str | int | float | None
 Row = Sequence[Cell]
@@ -31,7 +38,8 @@ def is_terminal() -> bool:
 
 def emit(data: Any) -> None:
     """Write data as JSON."""
-    say(json.dumps(data, indent=2, default=plain, ensure_ascii=False))
+    text = json.dumps(data, indent=2, default=plain, ensure_ascii=False)
+    say(SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def plain(held: Any) -> Any:
@@ -109,8 +117,61 @@ def stop(message: str, code: int = FAILED) -> NoReturn:
     raise SystemExit(code)
 
 
+def write(data: bytes) -> None:
+    """Write bytes as they are."""
+    sys.stdout.flush()
+    out = sys.stdout.buffer
+    try:
+        out.write(data)
+        out.flush()
+    except BrokenPipeError:
+        raise Unheard from None
+
+
+class Unheard(BaseException):
+    """Whoever read standard output has closed it (`| head`); no error of the command's."""
+
+
+class _Told:
+    """Standard output that says `Unheard` where nobody reads on, which no library mistakes."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, text: str) -> int:
+        try:
+            return self._out.write(text)
+        except BrokenPipeError:
+            raise Unheard from None
+
+    def flush(self) -> None:
+        try:
+            self._out.flush()
+        except BrokenPipeError:
+            raise Unheard from None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._out, name)
+
+
 def run(command: Callable[[], Any]) -> NoReturn:
     """Run a command to its end, and turn what it raises into a message and an exit code."""
+    out = sys.stdout
+    sys.stdout = cast(TextIO, _Told(out))
+    try:
+        try:
+            _run(command)
+        finally:
+            sys.stdout.flush()
+    except Unheard:
+        with suppress(OSError, ValueError):  # what is left in the buffer goes nowhere, unsaid
+            os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+        raise SystemExit(CUT_OFF) from None
+    finally:
+        sys.stdout = out
+
+
+def _run(command: Callable[[], Any]) -> NoReturn:
     errors = import_module("membudget.errors")
     try:
         command()
@@ -118,9 +179,6 @@ def run(command: Callable[[], Any]) -> NoReturn:
         stop(f"membudget: {error}", UNAVAILABLE)
     except errors.MembudgetError as error:
         stop(f"membudget: {error}")
-    except BrokenPipeError:
-        sys.stdout = None  # nobody reads on: nothing is left to flush
-        raise SystemExit(0) from None
     except (OSError, ValueError) as error:
         stop(f"membudget: {error}")
     except KeyboardInterrupt:

@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from membudget import results
-from membudget._say import RULE, headline, say
+from membudget._say import RULE, headline, say, warn
 from membudget._service import shared_client
 from membudget.commands import output
+from membudget.errors import MembudgetError
 
 PERIODIC = ("daily", "weekly", "monthly")
 
@@ -95,8 +96,11 @@ def jobs_run(name: str, *, as_json: bool) -> None:
         if run.error:
             say(run.error)
         if name in PERIODIC and run.status == "done":
-            _report(client, run, name)
-    if run.status == "failed":
+            try:
+                _report(client, run, name)
+            except MembudgetError as error:
+                warn(f"membudget: the report cannot be shown now: {error}")
+    if run.status != "done":
         raise SystemExit(output.FAILED)
 
 
@@ -106,7 +110,8 @@ def _report(client: Any, run: results.JobRun, kind: str) -> None:
     line = named or next((one.id for one in client.reports(kind=kind, limit=1)), None)
     if line is None:
         return
-    text = client.reports.markdown(str(line))
+    with output.working("Reading the report"):
+        text = client.reports.markdown(str(line))
     if output.is_terminal():
         output.drawing().markdown(text)
     else:

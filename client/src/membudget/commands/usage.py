@@ -1,17 +1,25 @@
 """Answer what agents used, carry data in and out, and send what waits."""
 
 import json
-import sys
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from membudget._say import say, warn
 from membudget._service import shared_client
 from membudget.analyzer import BudgetUsageAnalyzer
 from membudget.commands import output
+from membudget.results import Elsewhere, Imported
 
 NOTHING = "\n❌ No usage data found"
-KINDS = ("usage", "memories", "profiles", "workspaces")
+FORMATS = {
+    "usage": ("jsonl", "csv"),
+    "memories": ("jsonl", "json"),
+    "profiles": ("json",),
+    "workspaces": ("yaml",),
+}
+"""How each kind can be written; the first unless said otherwise."""
+KINDS = ("memories", "usage", "policy")
 
 
 def analyze(
@@ -85,22 +93,27 @@ def recommend(
     if not found:
         say(f"No agent had a run in the last {days} days.")
         return
-    output.table(
-        ("Id", "Agent", "Now", "Action", "To", "Sure", "Runs", "Why"),
-        [
-            (
-                one.id,
-                one.agent,
-                one.current.profile,
-                one.action if one.recommended or one.confidence is None else f"({one.action})",
-                one.proposed.profile if one.proposed else None,
-                None if one.confidence is None else f"{one.confidence:.0%}",
-                one.samples,
-                one.reason,
-            )
-            for one in found
-        ],
-    )
+    columns = ("Id", "Agent", "Action", "To", "Sure", "Runs", "Now", "Why")
+    rows = [
+        (
+            one.id,
+            one.agent,
+            one.action if one.recommended or one.confidence is None else f"({one.action})",
+            one.proposed.profile if one.proposed else None,
+            None if one.confidence is None else f"{one.confidence:.0%}",
+            one.samples,
+            one.current.profile,
+            one.reason,
+        )
+        for one in found
+    ]
+    if output.is_terminal():  # reasons are sentences: no column is wide enough
+        output.table(columns[:-2], [row[:-2] for row in rows])
+        for one in found:
+            say(f"{one.agent}, now {one.current.profile}: {one.reason}")
+        say()
+    else:
+        output.table(columns, rows)
     say("In brackets: not sure enough. `membudget recommend --apply ID` applies one.")
 
 
@@ -108,6 +121,12 @@ def export(
     kind: str, *, to: Path | None, format: str | None, workspace: str | None, agent: str | None
 ) -> None:
     """Everything of a kind, to a file or to standard output."""
+    if kind not in FORMATS:
+        output.stop(f"Export one of {', '.join(FORMATS)}, not {kind!r}.", output.USAGE)
+    if format is not None and format not in FORMATS[kind]:
+        output.stop(f"{kind} is written as {' or '.join(FORMATS[kind])}.", output.USAGE)
+    if to is not None and not to.absolute().parent.is_dir():
+        output.stop(f"There is no folder {to.absolute().parent}.")
     client = shared_client()
     with output.working(f"Exporting {kind}"):
         if kind == "usage":
@@ -118,14 +137,10 @@ def export(
             )
         elif kind == "profiles":
             data = client.config.export("json", workspace=workspace)
-        elif kind == "workspaces":
-            data = client.config.export("yaml", workspace=workspace)
         else:
-            output.stop(f"Export one of {', '.join(KINDS)}, not {kind!r}.", output.USAGE)
+            data = client.config.export("yaml", workspace=workspace)
     if to is None:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(data)
-        sys.stdout.flush()
+        output.write(data)
     else:
         to.write_bytes(data)
         warn(f"{len(data):,} bytes in {to}")
@@ -144,6 +159,8 @@ def import_(
     """A memory tree, a usage log, or a file of policy: what it is is seen from what it holds."""
     if not source.exists():
         output.stop(f"There is no {source}.")
+    if kind is not None and kind not in KINDS:
+        output.stop(f"Import one of {', '.join(KINDS)}, not {kind!r}.", output.USAGE)
     kind = kind or _kind_of(source)
     client = shared_client()
     if dry_run and kind != "policy":
@@ -162,10 +179,21 @@ def import_(
             )
     if as_json:
         output.emit(found)
-        return
-    if kind == "policy":
+    elif kind == "policy":
         output.facts((name, json.dumps(value, default=str)) for name, value in found.items())
-        return
+    else:
+        _imported(found)
+    if kind != "policy" and not _is_taken(found, kind):
+        raise SystemExit(output.FAILED)
+
+
+def _is_taken(found: Imported, kind: str) -> bool:
+    """Whether nothing is amiss: lines of a log are all runs; a tree has files that are no texts."""
+    refused = bool(found.refused_count or found.refused)
+    return not refused or (kind == "memories" and bool(found.imported or found.unchanged))
+
+
+def _imported(found: Imported) -> None:
     output.facts(
         [
             ("Imported", found.imported),
@@ -208,11 +236,25 @@ def flush(*, as_json: bool) -> None:
                 "refused": sent.refused,
                 "waiting": sent.waiting,
                 "reason": sent.reason,
+                "elsewhere": [
+                    {"folder": one.folder, "url": one.url, "waiting": one.waiting}
+                    for one in sent.elsewhere
+                ],
             }
         )
     else:
         output.facts(
             [("Sent", sent.sent), ("Refused", sent.refused or None), ("Waiting", sent.waiting)]
         )
+    for one in sent.elsewhere:
+        _point_to(one)
     if sent.waiting:
         output.stop(f"membudget: {sent.reason or 'some could not be sent'}", output.UNAVAILABLE)
+
+
+def _point_to(one: Elsewhere) -> None:
+    """Say what else waits, and the line that sends it."""
+    whose = one.url or "a service whose address was not noted"
+    runs = "run waits" if one.waiting == 1 else "runs wait"
+    warn(f"{one.waiting:,} {runs} for {whose}. To send:")
+    warn(f"  MEMBUDGET_SPOOL={quote(one.folder)} membudget --url {one.url or 'URL'} flush")

@@ -42,6 +42,7 @@ from membudget.results.service import Restored as Restored
 from membudget.results.service import Tier as Tier
 from membudget.results.service import Version as Version
 from membudget.results.usage import Analytics as Analytics
+from membudget.results.usage import Elsewhere as Elsewhere
 from membudget.results.usage import Flushed as Flushed
 from membudget.results.usage import Receipt as Receipt
 from membudget.results.usage import Simulation as Simulation

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from membudget._reading import Result
 
@@ -20,6 +20,8 @@ class NameScore(Result):
 class Agent(Result):
     """Whom a budget is for."""
 
+    promised = ("name",)
+
     name: str = ""
     """`type/name` where the type is known."""
     type: str | None = None
@@ -33,6 +35,8 @@ class Agent(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy(Result):
     """Which policy decided, and why."""
+
+    promised = ("kind", "name")
 
     kind: str = ""
     name: str = ""
@@ -54,6 +58,8 @@ class Signal(Result):
 class Complexity(Result):
     """How hard a text is taken to be, and why."""
 
+    promised = ("tier", "confidence")
+
     tier: str = "medium"
     multiplier: float = 1.0
     confidence: float = 0.5
@@ -65,11 +71,14 @@ class Complexity(Result):
     advice: str | None = None
     degraded: bool = False
     """Judged here, because the service did not answer."""
+    degraded_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget(Result):
     """How many tokens a run may load, and what decided it."""
+
+    promised = ("tokens",)
 
     tokens: int = 0
     base: int = 0
@@ -85,6 +94,8 @@ class Budget(Result):
 class ScopeUse(Result):
     """The room of a scope and what is left of it."""
 
+    promised = ("name", "tokens")
+
     name: str = ""
     weight: float = 0.0
     tokens: int = 0
@@ -96,6 +107,8 @@ class ScopeUse(Result):
 class Selected(Result):
     """A memory to load, and why."""
 
+    promised = ("id", "tokens")
+
     id: str = ""
     scope: str = ""
     tokens: int = 0
@@ -104,11 +117,15 @@ class Selected(Result):
     importance: float = 0.0
     freshness: float = 0.0
     reason: str = ""
+    parts: tuple[tuple[Any, ...], ...] | None = None
+    """What its score is made of, where `explain` was asked for: name, value and weight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dropped(Result):
     """A memory that is not loaded, and why."""
+
+    promised = ("id", "reason")
 
     id: str = ""
     scope: str = ""
@@ -122,6 +139,8 @@ class Dropped(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection(Result):
     """Each candidate once: selected or dropped, best first."""
+
+    promised = ("tokens", "selected", "dropped")
 
     tokens: int = 0
     utilization: float = 0.0
@@ -140,6 +159,8 @@ class Selection(Result):
 class Bump(Result):
     """The tier that would give more room, and the budget it would give."""
 
+    promised = ("tier", "tokens")
+
     tier: str = ""
     tokens: int = 0
 
@@ -147,6 +168,8 @@ class Bump(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert(Result):
     """A threshold that was reached, and where the allocation stood then."""
+
+    promised = ("level",)
 
     level: str = ""
     """`info`, `warning` or `critical`."""
@@ -160,6 +183,8 @@ class Alert(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allocation(Result):
     """One budget given to one run, with the memories that fit."""
+
+    promised: ClassVar[tuple[str, ...]] = ("id", "policy", "complexity", "budget", "scopes")
 
     id: str | None = None
     """None when it could not be recorded."""
@@ -181,6 +206,8 @@ class Allocation(Result):
     selection: Selection | None = None
     enforcement: str = "soft"
     alerts: tuple[Alert, ...] = ()
+    cost: Mapping[str, Any] | None = None
+    """What the run may cost; None as long as the service prices nothing."""
     expires_at: datetime | None = None
 
     @property
@@ -198,6 +225,8 @@ class Allocation(Result):
 class AllocationStatus(Allocation):
     """An allocation and how it stands."""
 
+    promised = (*Allocation.promised, "state", "loaded")
+
     state: str = "open"
     """`open`, `finished` or `expired`."""
     loaded: int = 0
@@ -214,6 +243,8 @@ class AllocationStatus(Allocation):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllocationStatistics(Result):
     """Counts and averages of a workspace's allocations."""
+
+    promised = ("count",)
 
     count: int = 0
     averages: Mapping[str, float] = field(default_factory=dict)

@@ -12,6 +12,8 @@ from membudget._reading import Result
 class Memory(Result):
     """A text that agents may load, with what is known of its use."""
 
+    promised = ("id", "text", "tokens")
+
     id: str = ""
     workspace: str = "default"
     project: str | None = None
@@ -44,6 +46,8 @@ class Memory(Result):
 class Kept(Result):
     """A memory that was kept."""
 
+    promised = ("id", "tokens")
+
     id: str = ""
     tokens: int = 0
 
@@ -51,6 +55,8 @@ class Kept(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit(Result):
     """A memory that answers a search."""
+
+    promised = ("id", "score", "text")
 
     id: str = ""
     score: float = 0.0
@@ -67,11 +73,15 @@ class Hit(Result):
     speaker: str | None = None
     position: int | None = None
     created_at: datetime | None = None
+    parts: tuple[tuple[Any, ...], ...] | None = None
+    """What its score is made of, where `explain` was asked for: name, value and weight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused(Result):
     """What of an import was not taken, and why."""
+
+    promised = ("reason",)
 
     path: str = ""
     line: int | None = None
@@ -81,6 +91,8 @@ class Refused(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported(Result):
     """What came of an import."""
+
+    promised = ("imported", "refused")
 
     imported: int = 0
     unchanged: int = 0
@@ -93,6 +105,8 @@ class Imported(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amount(Result):
     """Tokens of so many memories."""
+
+    promised = ("tokens", "files")
 
     tokens: int = 0
     files: int = 0
@@ -109,6 +123,8 @@ class AgentAmounts(Amount):
 class HealthDay(Result):
     """What there was on a day."""
 
+    promised = ("day",)
+
     day: date | None = None
     status: str = ""
     global_: Amount = field(default_factory=Amount, metadata={"key": "global"})
@@ -120,6 +136,8 @@ class HealthDay(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryHealth(Result):
     """How many tokens are global, each agent's, and archived, and how that grows."""
+
+    promised = ("status", "global", "agents", "total")
 
     status: str = ""
     """`HEALTHY`, `WARNING`, `CRITICAL` or `LIMIT`."""
@@ -139,6 +157,10 @@ class MemoryHealth(Result):
 class Proposal(Result):
     """Something that could be done for memories."""
 
+    promised = ("memory_id", "score", "reason")
+
+    id: str = ""
+    """The same as `memory_id`."""
     memory_id: str = ""
     project: str | None = None
     path: str | None = None
@@ -148,6 +170,7 @@ class Proposal(Result):
     from_: str | None = field(default=None, metadata={"key": "from"})
     to: str | None = None
     ids: tuple[str, ...] = ()
+    paths: tuple[str | None, ...] = ()
     tokens: int = 0
     age_days: int = 0
 
@@ -155,6 +178,8 @@ class Proposal(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied(Result):
     """What was done for memories, or taken back."""
+
+    promised = ("kind", "changes")
 
     action_id: str | None = None
     kind: str = ""

@@ -13,6 +13,8 @@ from membudget._reading import Result
 class Grant(Result):
     """What policy gives an agent."""
 
+    promised = ("profile",)
+
     profile: str | None = None
     base_budget: int = 0
     max_budget: int | None = None
@@ -34,6 +36,8 @@ class Impact(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation(Result):
     """What the runs of an agent speak for."""
+
+    promised = ("id", "agent", "action", "status")
 
     id: str = ""
     workspace: str = "default"
@@ -63,6 +67,8 @@ class Recommendation(Result):
 class ReportLine(Result):
     """A report in a list."""
 
+    promised = ("id", "kind", "title")
+
     id: str = ""
     workspace: str = "default"
     kind: str = ""
@@ -86,6 +92,8 @@ class Report(ReportLine):
 class JobRun(Result):
     """One run of a job."""
 
+    promised = ("period", "status")
+
     job: str = ""
     period: str = ""
     status: str = ""
@@ -104,6 +112,8 @@ class JobRun(Result):
 class Job(Result):
     """A job and how it stands."""
 
+    promised = ("name", "enabled")
+
     name: str = ""
     schedule: str = ""
     timezone: str = "UTC"
@@ -115,6 +125,8 @@ class Job(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile(Result):
     """A budget profile, as it is listed."""
+
+    promised = ("name", "base_budget")
 
     name: str = ""
     description: str = ""
@@ -130,6 +142,8 @@ class Profile(Result):
 class Tier(Result):
     """A complexity tier, with texts to show."""
 
+    promised = ("multiplier",)
+
     multiplier: float = 1.0
     description: str = ""
     examples: tuple[str, ...] = ()
@@ -139,6 +153,8 @@ class Tier(Result):
 class Profiles(Result):
     """All profiles, and the complexity tiers by name."""
 
+    promised = ("items", "complexity_multipliers")
+
     items: tuple[Profile, ...] = ()
     default_profile: str | None = None
     complexity_multipliers: Mapping[str, Tier] = field(default_factory=dict)
@@ -147,6 +163,8 @@ class Profiles(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedAgent(Result):
     """An agent that has a profile, or was only seen."""
+
+    promised = ("agent",)
 
     agent: str = ""
     """`type/name` where the type is known."""
@@ -160,6 +178,8 @@ class ListedAgent(Result):
 class Backup(Result):
     """A backup of all workspaces."""
 
+    promised = ("id", "sha256")
+
     id: str = ""
     created_at: datetime | None = None
     bytes: int = 0
@@ -172,6 +192,8 @@ class Backup(Result):
 class Restored(Result):
     """What came of a restore."""
 
+    promised = ("id", "tables")
+
     id: str = ""
     created_at: datetime | None = None
     tables: Mapping[str, int] = field(default_factory=dict)
@@ -183,6 +205,8 @@ class Restored(Result):
 class Health(Result):
     """Whether the service is up, and what of it is not ready."""
 
+    promised = ("ready", "checks")
+
     up: bool = False
     ready: bool = False
     checks: Mapping[str, Any] = field(default_factory=dict)
@@ -193,6 +217,8 @@ class Health(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version(Result):
     """Which program answers."""
+
+    promised = ("name", "version")
 
     name: str = ""
     version: str = ""

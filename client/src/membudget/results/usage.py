@@ -14,6 +14,8 @@ from membudget.results.budgets import Alert
 class UsageEvent(Result):
     """One run as it is booked."""
 
+    promised = ("id", "timestamp", "used_tokens")
+
     id: str = ""
     timestamp: datetime | None = None
     workspace: str = "default"
@@ -47,11 +49,15 @@ class UsageEvent(Result):
     metadata: Mapping[str, Any] = field(default_factory=dict)
     spooled: bool = False
     """Kept on this machine, and sent when the service answers again."""
+    spooled_reason: str | None = None
+    """Why it could not be booked at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt(Result):
     """What became of usage events that were sent."""
+
+    promised = ("accepted", "duplicates")
 
     accepted: int = 0
     duplicates: int = 0
@@ -59,6 +65,19 @@ class Receipt(Result):
     """In the order of the events."""
     spooled: int = 0
     """Events kept on this machine, which are sent when the service answers again."""
+    spooled_reason: str | None = None
+    """Why they could not be booked at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere(Result):
+    """Events that wait on this machine for a service at another address."""
+
+    folder: str = ""
+    """Their spool: a client that is given it sends them."""
+    url: str | None = None
+    """Where the service is, as far as the spool says."""
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +91,15 @@ class Flushed(Result):
     """Still to be sent."""
     reason: str | None = None
     """Why some are still waiting."""
+    elsewhere: tuple[Elsewhere, ...] = ()
+    """Spools of other addresses, which were not sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsedPct(Result):
     """Used per cent of the executions that have one."""
+
+    promised = ("avg",)
 
     avg: float = 0.0
     median: float = 0.0
@@ -88,6 +111,8 @@ class UsedPct(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenSums(Result):
     """Tokens of many runs."""
+
+    promised = ("used",)
 
     budget: int = 0
     used: int = 0
@@ -108,6 +133,8 @@ class TierShare(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics(Result):
     """What many runs come to."""
+
+    promised = ("executions", "tokens")
 
     key: str = ""
     """Of a group: its agent, day, model and the like."""
@@ -138,6 +165,8 @@ class Window(Result):
 class Analytics(Result):
     """What agents used over a window."""
 
+    promised = ("by", "overall", "groups")
+
     window: Window = field(default_factory=Window)
     by: str = "agent"
     overall: Statistics = field(default_factory=Statistics)
@@ -148,9 +177,21 @@ class Analytics(Result):
 class Simulation(Result):
     """The recorded runs replayed under another policy, against what happened."""
 
+    promised = ("recorded", "simulated", "difference")
+
+    window: Window = field(default_factory=Window)
+    sealed_until: datetime | None = None
+    """Runs before are kept as sums only, and could not be replayed; None if there are none."""
+    workspace: str = "default"
+    agent: str | None = None
+    under: str = "in_force"
+    """What it was replayed under: `in_force`, `profile`, `multipliers` or `policy`."""
+    enforcement: str = "soft"
     recorded: Statistics = field(default_factory=Statistics)
     simulated: Statistics = field(default_factory=Statistics)
     difference: Mapping[str, Any] = field(default_factory=dict)
     by_agent: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     unbudgeted: int = 0
+    """Runs without a budget, which count in neither."""
     kept: Mapping[str, int] = field(default_factory=dict)
+    """Runs that kept the budget they had, by the reason."""
