@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from threading import Condition, get_ident
@@ -11,11 +12,22 @@ import anyio
 import anyio.to_thread
 from pydantic_core import to_json
 from sqlalchemy import Connection, Table
+from sqlalchemy.exc import DBAPIError
 
 from app.core.errors import DomainError, Unavailable
 from app.core.usage import CellId
-from app.store.engines import PG_WRITERS, READERS, make_engine, translated
+from app.store.engines import (
+    LOCK_SECONDS,
+    PG_WRITERS,
+    READERS,
+    committing,
+    drivers,
+    is_silent,
+    make_engine,
+    translated,
+)
 from app.store.groupcommit import GroupCommit
+from app.store.pulse import Pulse
 
 R = TypeVar("R")
 P = TypeVar("P")
@@ -149,14 +161,18 @@ class Store:
 
     def __init__(self, url: str, *, queue_limit: int = 50_000, pooled: bool = False) -> None:
         self.url = url
-        self.engine = make_engine(url)
+        self.engine = make_engine(url, lock_seconds=None if pooled else LOCK_SECONDS)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self._pulse = (
+            None if self.is_sqlite else Pulse(self.engine, partial(is_silent, self.engine))
+        )
         self._notes = Notes()
         self._prepares = not self.is_sqlite and not pooled
         self._writing: dict[int, Connection] = {}
         """The connection that each of the writer's threads keeps."""
         self.commits = 0
-        """Transactions that this process has committed: what tells that anything changed."""
+        """Transactions that this process has committed, or may have: what tells that anything
+        changed."""
         self._is_replacing = False
         self._readers = anyio.CapacityLimiter(READERS)
         self._reading = 0
@@ -175,6 +191,8 @@ class Store:
 
     async def aside(self, work: Callable[[], R]) -> R:
         """Run `work` in a reader's thread: it may read by `read_now`, and go on thinking there."""
+        if self._pulse is not None:
+            self._pulse.require()
         return await anyio.to_thread.run_sync(work, limiter=self._readers)
 
     async def write(
@@ -184,15 +202,22 @@ class Store:
         payload: P,
         *,
         weight: int = 1,
+        repeats: bool = False,
     ) -> R:
         """Hand a payload to a handler in the next group's transaction; return once committed.
 
-        Errors: the DomainError that the handler answered; Unavailable when the queue is full or
-        the database is away, or a backup is being restored.
+        `repeats`: the handler may be given the same payload twice, and books it once; a commit
+        whose answer was lost is then tried again. Errors: the DomainError that the handler
+        answered; Unavailable when the queue is full or the database is away, or a backup is being
+        restored; OutcomeUnknown when the database was lost in a commit.
         """
         if self._is_replacing:
             raise Unavailable("A backup is being restored; nothing was stored, try again shortly.")
-        result: R = await self._writer.submit(workspace, handler, payload, weight=weight)
+        if self._pulse is not None:
+            self._pulse.require()
+        result: R = await self._writer.submit(
+            workspace, handler, payload, weight=weight, repeats=repeats
+        )
         return result
 
     async def write_alone(self, work: Callable[[Tx], R]) -> R:
@@ -220,7 +245,9 @@ class Store:
         self._notes.crowded.clear()
 
     def start(self) -> None:
-        """Start the writer's threads."""
+        """Start the writer's threads, and the watch over PostgreSQL."""
+        if self._pulse is not None:
+            self._pulse.start()
         self._writer.start()
 
     def close(self) -> None:
@@ -232,6 +259,8 @@ class Store:
             connection.close()
         self._writing.clear()
         self.engine.dispose()
+        if self._pulse is not None:
+            self._pulse.stop()
 
     @property
     def is_writing(self) -> bool:
@@ -249,8 +278,14 @@ class Store:
 
     def write_now(self, work: Callable[[Tx], R]) -> R:
         """A transaction of its own for callers that have no event loop (commands, tests)."""
-        with translated(), self.engine.connect() as connection:
+        with self._served(), self.engine.connect() as connection:
             return self._write_on(connection, work)
+
+    @contextmanager
+    def _served(self) -> Iterator[None]:
+        """Translate errors, and let nobody wait for a server that is silent."""
+        with translated(), nullcontext() if self._pulse is None else self._pulse.watching():
+            yield
 
     def _replace(self, work: Callable[[Tx], R]) -> R:
         while self._writer.waiting:
@@ -268,7 +303,7 @@ class Store:
                 self._idle.notify_all()
 
     def _read_on_one(self, work: Callable[[Tx], R]) -> R:
-        with translated(), self.engine.connect() as connection:
+        with self._served(), self.engine.connect() as connection:
             if not self.is_sqlite:
                 connection.exec_driver_sql(
                     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
@@ -282,7 +317,7 @@ class Store:
 
     def _commit(self, work: Callable[[Tx], None]) -> None:
         """Run a group's work on the connection that this writer's thread keeps."""
-        with translated():
+        with self._served():
             thread = get_ident()
             connection = self._writing.get(thread)
             if connection is None:
@@ -303,13 +338,17 @@ class Store:
             driver.execute("BEGIN IMMEDIATE")
         try:
             result = work(tx)
-            driver.commit()
+            try:
+                with committing():
+                    driver.commit()
+            finally:
+                self.commits += 1
         except BaseException:
-            driver.rollback()
+            for one in (driver, connection):
+                with suppress(DBAPIError, *drivers("Error")):  # it is lost, and what failed is told
+                    one.rollback()
             raise
-        finally:
-            connection.rollback()  # SQLAlchemy's idea of the transaction, which is over
-        self.commits += 1
+        connection.rollback()  # SQLAlchemy's idea of the transaction, which is over
         for note in tx.on_commit:
             note()
         return result

@@ -4,7 +4,9 @@ Requests hand in payloads; a worker takes all that wait, calls each handler once
 commits, and only then tells every request its result. A handler answers one result a payload, or a
 DomainError for those it refuses, and must not write for a payload that it refuses. When a group
 fails as a whole (a constraint, a lost connection), each payload is tried again in a transaction of
-its own, so that one bad request never fails those beside it.
+its own, so that one bad request never fails those beside it. When the answer of a commit is lost,
+nobody knows what became of it: payloads that may be written twice are tried again, the others are
+told so.
 """
 
 import asyncio
@@ -14,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from app.core.errors import DomainError, Unavailable
+from app.core.errors import DomainError, OutcomeUnknown, Unavailable
 
 if TYPE_CHECKING:
     from app.store.database import Tx
@@ -34,6 +36,8 @@ class _Waiting:
     handler: Handler
     payload: Any
     weight: int
+    repeats: bool
+    """Whether it may be written twice and counts once."""
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[Any]"
     result: Any = None
@@ -94,10 +98,18 @@ class GroupCommit:
             thread.join()
         self._threads.clear()
 
-    async def submit(self, workspace: str, handler: Handler, payload: Any, *, weight: int) -> Any:
+    async def submit(
+        self,
+        workspace: str,
+        handler: Handler,
+        payload: Any,
+        *,
+        weight: int,
+        repeats: bool = False,
+    ) -> Any:
         """Wait for the commit that carries this payload; return or raise its result."""
         loop = asyncio.get_running_loop()
-        item = _Waiting(handler, payload, weight, loop, loop.create_future())
+        item = _Waiting(handler, payload, weight, repeats, loop, loop.create_future())
         with self._changed:
             if self._stopping or not self._threads:
                 raise Unavailable("The service is stopping; nothing was stored.")
@@ -197,20 +209,33 @@ class GroupCommit:
                     self._ready.append(workspace)
             self._changed.notify_all() if self._stopping else self._changed.notify()
 
-    def _run(self, group: list[tuple[str, _Waiting]], *, attempt: int = 1) -> None:
+    def _run(
+        self,
+        group: list[tuple[str, _Waiting]],
+        *,
+        attempt: int = 1,
+        doubt: OutcomeUnknown | None = None,
+    ) -> None:
+        """Commit a group; `doubt`: it may have been committed before."""
         try:
             self._commit(lambda tx: _apply(tx, group))
+        except OutcomeUnknown as unknown:
+            again = [one for one in group if one[1].repeats and attempt < ATTEMPTS]
+            for one in group:
+                one[1].result = unknown
+            if again:
+                self._run(again, attempt=attempt + 1, doubt=unknown)
         except Exception as error:  # noqa: BLE001 (whatever it is, its client is told)
             may_pass = isinstance(error, Unavailable) or not isinstance(error, DomainError)
             if len(group) > 1 and not isinstance(error, Unavailable):
                 for one in group:
                     one[1].result = None
-                    self._run([one])
+                    self._run([one], doubt=doubt)
             elif attempt < ATTEMPTS and may_pass:
-                self._run(group, attempt=attempt + 1)
+                self._run(group, attempt=attempt + 1, doubt=doubt)
             else:  # with the database away one answer does for all: nobody waits in line for it
                 for _, item in group:
-                    item.result = error
+                    item.result = doubt if doubt is not None and may_pass else error
 
     def _answer(self, items: list[_Waiting]) -> None:
         by_loop: dict[asyncio.AbstractEventLoop, list[_Waiting]] = defaultdict(list)
