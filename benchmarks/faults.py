@@ -179,6 +179,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--faults", nargs="+", choices=FAULTS, default=list(FAULTS))
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"])
+    parser.add_argument("--shutdown-seconds", default="15", help="as MEMBUDGET_SHUTDOWN_SECONDS")
     parser.add_argument("--folder", type=Path, help="where databases go (default: temp)")
     given = parser.parse_args()
     clean = True
@@ -186,31 +187,37 @@ def main() -> int:
         server = None
         if "postgresql" in given.databases:
             server = stack.enter_context(postgres(place))
-        for name in given.faults:
-            for database in FAULTS[name][1]:
-                if database in given.databases:
-                    clean &= play(name, database, place, server, given.rounds)
+        for database in given.databases:
+            asked = [name for name in given.faults if database in FAULTS[name][1]]
+            for names in ([n for n in asked if n != "disk"], [n for n in asked if n == "disk"]):
+                if names:
+                    clean &= play(names, database, place, server, given)
     return int(not clean)
 
 
-def play(name: str, database: str, place: Path, server: Postgres | None, rounds: int) -> bool:
-    """Rounds of one fault on one database that keeps what earlier rounds left."""
-    fault = FAULTS[name][0]
+def play(
+    names: list[str],
+    database: str,
+    place: Path,
+    server: Postgres | None,
+    given: argparse.Namespace,
+) -> bool:
+    """Rounds of faults on one database that keeps what earlier rounds left."""
     clean = True
     with ExitStack() as stack:
-        stage = _stage(stack, name, database, place, server)
+        on_disk = stack.enter_context(disk(DISK_MEGABYTES)) if names == ["disk"] else None
+        stage = _stage(stack, database, place, server, on_disk, given.shutdown_seconds)
         stage.service.start()
         stack.callback(stage.service.stop)
         sent = Sent()
-        for number in range(1, rounds + 1):
+        for name, number in ((n, k) for n in names for k in range(1, given.rounds + 1)):
             stage.notes.clear()
-            told = Told()
-            for line in _round(stage, fault, sent, told, f"{name}-{number}"):
+            for line in _round(stage, FAULTS[name][0], sent, Told(), f"{name}-{number}"):
                 print(f"{database} {name} round {number}: {line}", flush=True)
             clean &= not stage.misses
             stage.misses.clear()
         equal = audit(stage.url, place)
-        print(f"{database} {name} audit: {'all figures equal the events' if equal else 'differs'}")
+        print(f"{database} audit: {'all figures equal the events' if equal else 'differs'}")
     return clean and equal
 
 
@@ -255,12 +262,18 @@ def _first_after(told: Told, moment: float) -> float:
 
 
 def _stage(
-    stack: ExitStack, name: str, database: str, place: Path, server: Postgres | None
+    stack: ExitStack,
+    database: str,
+    place: Path,
+    server: Postgres | None,
+    small: Disk | None,
+    shutdown_seconds: str,
 ) -> Stage:
-    small = stack.enter_context(disk(DISK_MEGABYTES)) if name == "disk" else None
+    name = "upset_disk" if small else "upset"
+    more = {"MEMBUDGET_SHUTDOWN_SECONDS": shutdown_seconds}
     if database == "sqlite":
         url = f"sqlite:///{small.place if small else place}/{name}.db"
-        return Stage(database=database, service=Service(url, place), url=url, disk=small)
+        return Stage(database=database, service=Service(url, place, **more), url=url, disk=small)
     assert server is not None
     with psycopg.connect(server.url, autocommit=True) as admin:
         where = sql.SQL("")
@@ -268,17 +281,18 @@ def _stage(
             tablespace = sql.SQL("CREATE TABLESPACE small LOCATION {}")
             admin.execute(tablespace.format(sql.Literal(str(small.place))))
             where = sql.SQL("TABLESPACE small")
-        admin.execute(
-            sql.SQL("CREATE DATABASE {} {}").format(sql.Identifier(f"upset_{name}"), where)
-        )
-    url = server.url_of(f"upset_{name}")
+        admin.execute(sql.SQL("CREATE DATABASE {} {}").format(sql.Identifier(name), where))
     if small is not None:
-        stack.callback(_drop, server, f"upset_{name}")
+        stack.callback(_drop, server, name)
     wire = Wire(server.port)
     stack.callback(wire.close)
-    service = Service(server.url_of(f"upset_{name}", wire.port), place)
     return Stage(
-        database=database, service=service, url=url, postgres=server, wire=wire, disk=small
+        database=database,
+        service=Service(server.url_of(name, wire.port), place, **more),
+        url=server.url_of(name),
+        postgres=server,
+        wire=wire,
+        disk=small,
     )
 
 
