@@ -153,6 +153,7 @@ def fill_disk(stage: Stage) -> None:
     """Somebody fills the disk, and frees it again."""
     assert stage.disk is not None
     stage.disk.fill()
+    stage.await_ready(200, within=HEALED_SECONDS, word="disk is full")
     time.sleep(AWAY_SECONDS)
     stage.disk.free()
 

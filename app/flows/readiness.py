@@ -50,6 +50,8 @@ async def check(
     ready = all(state == "ok" for state in checks.values())
     if shelf.file_errors:
         checks["policy"] = "; ".join(shelf.file_errors.values())  # the last good one serves on
+    if store.full is not None:
+        checks["disk"] = store.full  # ready all the same: only a write finds out that it has room
     if differences:
         checks["books"] = (
             f"{differences} figures differ from the runs they are made of, and nothing was "

@@ -14,7 +14,7 @@ from pydantic_core import to_json
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
 
-from app.core.errors import DomainError, Unavailable
+from app.core.errors import DomainError, StorageFull, Unavailable
 from app.core.usage import CellId
 from app.store.engines import (
     LOCK_SECONDS,
@@ -173,6 +173,8 @@ class Store:
         self.commits = 0
         """Transactions that this process has committed, or may have: what tells that anything
         changed."""
+        self.full: str | None = None
+        """Why the last write was refused, if the disk was full; one that fits clears it."""
         self._is_replacing = False
         self._readers = anyio.CapacityLimiter(READERS)
         self._reading = 0
@@ -317,6 +319,14 @@ class Store:
 
     def _commit(self, work: Callable[[Tx], None]) -> None:
         """Run a group's work on the connection that this writer's thread keeps."""
+        try:
+            self._commit_here(work)
+        except StorageFull as error:
+            self.full = error.detail
+            raise
+        self.full = None
+
+    def _commit_here(self, work: Callable[[Tx], None]) -> None:
         with self._served():
             thread = get_ident()
             connection = self._writing.get(thread)
