@@ -66,7 +66,7 @@ RULES: Mapping[str, Rule] = {
 """The jobs of A13, and retention."""
 
 
-HOURLY: Mapping[str, str] = {"audit": "20 minutes after every full hour, UTC"}
+HOURLY: Mapping[str, str] = {"audit": "20 minutes after every full UTC hour"}
 """Jobs that are due every hour of UTC, with their rule in words."""
 
 HOURLY_DELAY_MICROS = 20 * 60 * 1_000_000

@@ -14,7 +14,7 @@ from app.store.migrate import pending
 from app.store.shelf import PolicyShelf
 
 DIFFERENCES = Gauge(
-    "membudget_audit_differences", "Figures known to differ from the runs they are made of."
+    "membudget_audit_differences", "Known differences between figures, runs and allocations."
 )
 SWEPT = Gauge(
     "membudget_audit_swept_seconds",
@@ -54,8 +54,8 @@ async def check(
         checks["disk"] = store.full  # ready all the same: only a write finds out that it has room
     if differences:
         checks["books"] = (
-            f"{differences} figures differ from the runs they are made of, and nothing was "
-            "repaired: membudget-server audit names them."
+            f"{differences} differences between figures, runs and allocations; nothing was "
+            "repaired. membudget-server audit names them."
         )
     checks |= {name: state for name, state in besides.items() if state is not None}
     return Readiness(ready=ready, checks=checks)

@@ -121,7 +121,7 @@ async def test_what_was_changed_is_found_told_and_left_alone(
     assert everything(service) == before, "the audit repairs nothing"
     status, checks = await readiness(service)
     assert status == 200, "it serves on"
-    assert checks["books"].startswith(f"{outcome['differences']} figures differ")
+    assert checks["books"].startswith(f"{outcome['differences']} differences")
     metrics = (await service.client.get("/metrics")).text
     assert f"membudget_audit_differences {float(outcome['differences'])}" in metrics
 
