@@ -28,8 +28,8 @@ LOST_CLASSES = ("08", "57P")
 CONNECT_SECONDS = 3
 PROBE_SECONDS = 2
 """How long a server may take to answer a new connection before it counts as silent."""
-LOCK_SECONDS = 5
-"""How long a write waits for a row or table that somebody else has locked."""
+LOCK_SECONDS = 3
+"""How long a statement waits for a row or table that somebody else has locked; writes try twice."""
 KEEP_ALIVE = {
     "keepalives_idle": 5,
     "keepalives_interval": 2,

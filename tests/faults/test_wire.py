@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 import httpx
+import psycopg
 import pytest
 from sqlalchemy import make_url
 
@@ -117,3 +118,18 @@ async def test_a_stop_does_not_wait_for_a_postgresql_that_is_frozen(postgresql_u
             asking = asyncio.create_task(service.client.post("/usage", json=EVENT))
             await asyncio.sleep(0.1)
         assert (await asking).status_code == 503
+
+
+async def test_a_lock_that_somebody_holds_is_not_waited_for(postgresql_url: str) -> None:
+    async with running(postgresql_url, scheduler="off") as service:
+        with psycopg.connect(postgresql_url) as other:
+            other.execute("LOCK TABLE usage_events IN ACCESS EXCLUSIVE MODE")
+            with anyio.fail_after(60):
+                refused = await service.client.post("/usage", json=EVENT)
+                unread = await service.client.get("/usage")
+            other.rollback()
+        again = await service.client.post("/usage", json=EVENT)
+        booked = (await service.client.get("/usage")).json()["items"]
+
+    assert [one.json()["code"] for one in (refused, unread)] == ["unavailable"] * 2
+    assert (again.status_code, len(booked)) == (201, 1)
