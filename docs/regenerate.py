@@ -1,4 +1,4 @@
-"""Write what the documentation says twice: HTTP and client reference, settings, commands, the bill of materials."""
+"""Write what the documentation says twice: references, settings, commands, what is in it."""
 
 import inspect
 import json
