@@ -14,12 +14,10 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from app.core.errors import DomainError, OutcomeUnknown, Unavailable
-
-if TYPE_CHECKING:
-    from app.store.database import Tx
+from app.store.transactions import Tx
 
 GROUP_WEIGHT = 4_000
 """About how many rows one commit may carry, so that nobody waits long for strangers."""
@@ -27,7 +25,7 @@ GROUP_WEIGHT = 4_000
 ATTEMPTS = 2
 """How often a write alone is tried: a deadlock or a race lost to another replica is over then."""
 
-Handler = Callable[["Tx", str, Sequence[Any]], Sequence[Any]]
+Handler = Callable[[Tx, str, Sequence[Any]], Sequence[Any]]
 """Writes payloads of one workspace; as many results, or DomainErrors, as payloads."""
 
 
@@ -52,7 +50,7 @@ class GroupCommit:
 
     def __init__(
         self,
-        commit: "Callable[[Callable[[Tx], None]], None]",
+        commit: Callable[[Callable[[Tx], None]], None],
         *,
         workers: int,
         limit: int,
@@ -250,7 +248,7 @@ def _writer_failed() -> Unavailable:
     return Unavailable("The writer has failed; nothing was stored. Restart the service.")
 
 
-def _apply(tx: "Tx", group: list[tuple[str, _Waiting]]) -> None:
+def _apply(tx: Tx, group: list[tuple[str, _Waiting]]) -> None:
     batches: dict[tuple[str, Handler], list[_Waiting]] = defaultdict(list)
     for workspace, item in group:
         batches[workspace, item.handler].append(item)
