@@ -436,7 +436,8 @@ def run_job(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="JOB", help="daily, weekly, monthly (each with its report), retention, backup."
+            metavar="JOB",
+            help="daily, weekly, monthly (each with its report), retention, audit, backup.",
         ),
     ],
     url: Url = None,

@@ -42,6 +42,7 @@ from app.flows.follow_policies import follow
 from app.flows.run_jobs import Jobs
 from app.gateways.backups import BackupFolder
 from app.gateways.tokens import TokenCounter
+from app.jobs.auditing import auditing
 from app.jobs.backups import back_up, backup, keep_backing_up, standing
 from app.jobs.reporting import reporting
 from app.jobs.retention import retention
@@ -171,6 +172,7 @@ def furnish(settings: Settings) -> House:
             usage_days=settings.usage_retention_days,
         ),
         "backup": backup(backups, partial(clock.new_id, "bak", SYSTEM)),
+        "audit": auditing(store),
     }
     return House(
         store=store,
@@ -196,7 +198,9 @@ def furnish(settings: Settings) -> House:
 async def _keep_time(house: House) -> None:
     """Run jobs when they are due; readiness tells if that has ended."""
     try:
-        await keep_time(house.jobs, now=house.now_micros)
+        async with asyncio.TaskGroup() as both:
+            for run in (house.jobs.run_due, house.jobs.run_hourly):
+                both.create_task(keep_time(house.jobs, now=house.now_micros, run=run))
     finally:
         house.jobs.trouble = "The scheduler has stopped: no job runs by itself; restart."
 

@@ -16,7 +16,7 @@ from psycopg import sql
 
 HERE = Path(__file__).resolve().parent
 TICKS = os.sysconf("SC_CLK_TCK")
-START_SECONDS = 60
+START_SECONDS = 180
 DEFAULT_POSTGRES = "postgresql://127.0.0.1:5432/postgres"
 
 

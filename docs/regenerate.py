@@ -1,4 +1,4 @@
-"""Write what the documentation says twice: HTTP and client reference, settings, commands."""
+"""Write what the documentation says twice: references, settings, commands, what is in it."""
 
 import inspect
 import json
@@ -16,6 +16,7 @@ from app.api.reference import ErrorNote, render
 from app.core import errors
 from app.main import create_app
 from app.settings import Settings
+from docs.bill_of_materials import bill_of_materials
 from docs.client_reference import client_page
 
 DOCS = Path(__file__).resolve().parent
@@ -121,6 +122,7 @@ def pages(app: FastAPI) -> dict[str, str]:
         "settings.md": settings_page(),
         "commands.md": commands_page(),
         "client-api.md": client_page(),
+        "sbom.cdx.json": bill_of_materials(),
     }
 
 

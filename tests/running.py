@@ -139,15 +139,23 @@ def served(database_url: str, folder: Path, **settings: str) -> Iterator[Served]
         stop(process)
 
 
+COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
+"""The message in which PostgreSQL is told to commit."""
+
+
 class Wire:
-    """A wire between the service and its database that a test can cut and mend."""
+    """A wire between the service and its database that a test can cut, mend and silence."""
 
     def __init__(self, host: str, port: int) -> None:
         self._there = (host, port)
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
         self._pumps: set[asyncio.Task[None]] = set()
+        self._speaks = asyncio.Event()
+        self._speaks.set()
         self.port = 0
+        self.loses = 0
+        """How many answers of commits are yet to be lost: their connections end."""
 
     async def mend(self) -> None:
         """Let connections through, from the same port as before."""
@@ -165,18 +173,40 @@ class Wire:
             pump.cancel()
         await asyncio.gather(*self._pumps, return_exceptions=True)
 
+    def hush(self) -> None:
+        """From now on take connections and words, and answer nothing, as a frozen server does."""
+        self._speaks.clear()
+
+    def speak(self) -> None:
+        """Go on where it was."""
+        self._speaks.set()
+
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there_reader, there_writer = await asyncio.open_connection(*self._there)
-        for source, sink in ((reader, there_writer), (there_reader, writer)):
+        losing = asyncio.Event()
+        ends = ((reader, there_writer, True), (there_reader, writer, False))
+        for source, sink, is_ours in ends:
             self._open.add(sink)
-            pump = asyncio.create_task(self._pump(source, sink))
+            pump = asyncio.create_task(self._pump(source, sink, is_ours, losing))
             self._pumps.add(pump)
             pump.add_done_callback(self._pumps.discard)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        is_ours: bool,
+        losing: asyncio.Event,
+    ) -> None:
         try:
             with suppress(ConnectionError):
                 while chunk := await source.read(1 << 16):
+                    await self._speaks.wait()
+                    if is_ours and self.loses and chunk.endswith(COMMIT):
+                        self.loses -= 1
+                        losing.set()
+                    elif not is_ours and losing.is_set():
+                        break  # the server has answered, and nobody hears it
                     sink.write(chunk)
                     await sink.drain()
         finally:

@@ -4,7 +4,8 @@ from rich.console import Console
 from rich.table import Table
 
 from app.commands.trouble import Trouble, plainly, sqlite_file
-from app.flows.audit import NAMED, Audited, audit
+from app.core.auditing import NAMED, Audited
+from app.flows.audit import audit
 from app.settings import Settings
 from app.store.database import Store
 from app.store.migrate import pending

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import ipaddress
+import resource
 import signal
 import socket
 import time
@@ -19,6 +20,7 @@ from app.settings import Settings
 from app.store.database import Store
 
 BACKLOG = 2048
+OPEN_FILES = 65_536
 KEEP_ALIVE_SECONDS = 65
 """Longer than the minute that balancers keep idle connections, so that they close first."""
 
@@ -77,6 +79,7 @@ def configure(
 
 def serve(settings: Settings, *, say: Say, warn: Say) -> None:
     """Serve until SIGTERM or SIGINT; whatever was acknowledged is then in the database."""
+    allow_many_files()
     listener = bind(settings)
     with listener, plainly():
         wait_for_database(settings, warn=warn)
@@ -92,6 +95,14 @@ def serve(settings: Settings, *, say: Say, warn: Say) -> None:
             signal.signal(number, server.handle_exit)
         with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
             runner.run(_run(app, server, listener))
+
+
+def allow_many_files() -> None:
+    """Take as many connections as the system lets us: each is an open file."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if most == resource.RLIM_INFINITY else min(most, OPEN_FILES)
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 async def _run(app: FastAPI, server: Server, listener: socket.socket) -> None:

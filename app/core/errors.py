@@ -17,6 +17,7 @@ DomainError
 │   ├── AlreadyFinished   already_finished      the run is booked already, with another body
 │   └── BudgetExceeded    budget_exceeded       hard enforcement refused tokens over the budget
 └── Unavailable           unavailable           what must be recorded cannot be recorded now
+    ├── OutcomeUnknown    outcome_unknown       the database was lost while it committed
     └── StorageFull       storage_full          the disk is full
 """
 
@@ -106,6 +107,10 @@ class BudgetExceeded(Conflict):
 
 class Unavailable(DomainError):
     code = "unavailable"
+
+
+class OutcomeUnknown(Unavailable):
+    code = "outcome_unknown"
 
 
 class StorageFull(Unavailable):

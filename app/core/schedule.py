@@ -66,14 +66,21 @@ RULES: Mapping[str, Rule] = {
 """The jobs of A13, and retention."""
 
 
+HOURLY: Mapping[str, str] = {"audit": "20 minutes after every full UTC hour"}
+"""Jobs that are due every hour of UTC, with their rule in words."""
+
+HOURLY_DELAY_MICROS = 20 * 60 * 1_000_000
+HOUR_MICROS = 3_600 * 1_000_000
+
+
 @value
 class Run:
     """One run of a job, as its handler sees it."""
 
     job: str
     period: str
-    """The day (2026-11-21), ISO week (2026-W47) or month (2026-11) it was due in; on demand the
-    moment it was asked for (2026-11-21T08:15:00.000000Z)."""
+    """The hour (2026-11-21 08h), day (2026-11-21), ISO week (2026-W47) or month (2026-11) it was
+    due in; on demand the moment it was asked for (2026-11-21T08:15:00.000000Z)."""
     due_at: int
     """Microseconds since 1970, as all moments; on demand the moment it was asked for."""
     started_at: int
@@ -132,6 +139,13 @@ def period_of(job: str, day: date) -> str:
         year, week, _ = day.isocalendar()
         return f"{year:04}-W{week:02}"
     return day.isoformat()[:7] if job == "monthly" else day.isoformat()
+
+
+def hourly_slot(job: str, now: int) -> Slot:
+    """The last period of an hourly job that was due at or before a moment."""
+    due_at = (now - HOURLY_DELAY_MICROS) // HOUR_MICROS * HOUR_MICROS + HOURLY_DELAY_MICROS
+    hour = moment(due_at)
+    return Slot(job=job, period=hour.strftime("%Y-%m-%d %Hh"), due_at=due_at, day=hour.date())
 
 
 def next_due(job: str, zone: ZoneInfo, after: int) -> Slot | None:

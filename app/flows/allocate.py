@@ -108,7 +108,7 @@ async def allocate(
     try:
         selection = decision.allocation.selection
         if request.select != "stored" or selection is None:
-            return await store.write(request.workspace, add_many, new)
+            return await store.write(request.workspace, add_many, new, repeats=True)
         chosen = [one.id for one in selection.selected]
         loading = Loading(new=new, memory_ids=chosen)
         return await store.write(request.workspace, add_loading, loading, weight=1 + len(chosen))

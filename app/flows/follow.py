@@ -57,5 +57,8 @@ async def finish(
     Errors: NotFound, AlreadyFinished with another report, BudgetExceeded (hard enforcement).
     """
     return await store.write(
-        workspace, finish_runs, Finish(allocation_id=id_, report=report, now=now)
+        workspace,
+        finish_runs,
+        Finish(allocation_id=id_, report=report, now=now),
+        repeats=True,
     )

@@ -52,7 +52,9 @@ async def import_usage(
     async def flush() -> None:
         nonlocal imported, duplicates
         if waiting:
-            booked = await store.write(workspace, book, list(waiting), weight=len(waiting))
+            booked = await store.write(
+                workspace, book, list(waiting), weight=len(waiting), repeats=True
+            )
             new = sum(one.is_new for one in booked)
             imported += new
             duplicates += len(booked) - new

@@ -28,7 +28,8 @@ async def record_usage(store: Store, events: Sequence[UsageEvent]) -> Receipt:
     """
     workspaces = {event.workspace for event in events}
     if len(workspaces) == 1:
-        new = await store.write(next(iter(workspaces)), book, events, weight=len(events))
+        home = next(iter(workspaces))
+        new = await store.write(home, book, events, weight=len(events), repeats=True)
     else:
         new = await store.write_alone(lambda tx: _book_each(tx, events))
     accepted = sum(booked.is_new for booked in new)

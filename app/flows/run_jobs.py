@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,12 +23,15 @@ from app.core.job_runs import (
     told,
 )
 from app.core.schedule import (
+    HOUR_MICROS,
+    HOURLY,
     RULES,
     Due,
     Handler,
     Key,
     Run,
     asked_about,
+    hourly_slot,
     next_due,
     owed,
     scheduled_run,
@@ -102,10 +106,33 @@ class Jobs:
             await self._carry_out(claim, scheduled_run(first, now()), now)
         return begun
 
+    async def run_hourly(self, now: Now) -> int:
+        """Run what is due every hour, if nobody has; how many runs were begun.
+
+        Errors: Unavailable when the database is away.
+        """
+        begun = 0
+        since = await self._first_start(now)
+        for job in HOURLY:
+            slot = hourly_slot(job, now())
+            if job not in self.handlers or slot.due_at <= since:
+                continue
+            found = await self._store.read(partial(job_reading.states, keys=[slot.key], now=now()))
+            due = Due(slot=slot, covers=frozenset(), includes=())
+            claim = None if found else await self._claim(due, now())
+            if claim is not None:
+                begun += 1
+                await self._carry_out(claim, scheduled_run(due, now()), now)
+        return begun
+
     def next_due(self, now: int) -> dict[str, int]:
         """When each scheduled job is due next."""
         coming = {job: next_due(job, self.zone, now) for job in RULES if job in self.handlers}
-        return {job: slot.due_at for job, slot in coming.items() if slot is not None}
+        found = {job: slot.due_at for job, slot in coming.items() if slot is not None}
+        for job in HOURLY:
+            if job in self.handlers:
+                found[job] = hourly_slot(job, now).due_at + HOUR_MICROS
+        return found
 
     async def run_now(self, job: str, now: Now) -> JobRun:
         """Run a job because somebody asks; the run as it ended. It takes no scheduled run's place.
@@ -128,7 +155,7 @@ class Jobs:
     @property
     def names(self) -> list[str]:
         """All jobs there are, in the order of the day."""
-        return [*RULES, *self._others]
+        return [*RULES, *HOURLY, *self._others]
 
     async def listed(self, now: int) -> list[JobLine]:
         """All jobs and how they stand."""
@@ -137,12 +164,12 @@ class Jobs:
         lines = [
             JobLine(
                 name=name,
-                schedule=rule.says,
+                schedule=says,
                 is_on=name in coming,
                 last_run=last.get(name),
                 next_run=coming.get(name),
             )
-            for name, rule in RULES.items()
+            for name, says in {**{n: rule.says for n, rule in RULES.items()}, **HOURLY}.items()
         ]
         return lines + [await tell(now) for tell in self._others.values()]
 

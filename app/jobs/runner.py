@@ -1,6 +1,7 @@
 """Wake up when a job may be due, and let the table of runs say whether it is."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -18,12 +19,22 @@ TICK_SECONDS = 15.0
 to be tried again, begin that much later."""
 
 
-async def keep_time(jobs: Jobs, *, now: Now, tick_seconds: float = TICK_SECONDS) -> None:
-    """Run jobs when they are due, till it is cancelled; a run that is cut off is given back."""
+async def keep_time(
+    jobs: Jobs,
+    *,
+    now: Now,
+    run: Callable[[Now], Awaitable[int]] | None = None,
+    tick_seconds: float = TICK_SECONDS,
+) -> None:
+    """Run jobs when they are due, till it is cancelled; a run that is cut off is given back.
+
+    `run` runs those that are due, by civil times unless it is given.
+    """
+    run = run or jobs.run_due
     is_away = False
     while True:
         try:
-            await jobs.run_due(now)
+            await run(now)
             is_away = False
         except Unavailable as error:
             if not is_away:  # once an outage

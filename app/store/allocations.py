@@ -70,9 +70,15 @@ def add_many(tx: Tx, workspace: str, items: Sequence[New]) -> list[bytes | Domai
 
 
 def _insert(tx: Tx, rows: Sequence[tuple[Any, ...]], *, keyed: bool) -> bool:
-    """Insert rows; answers whether another replica took the key of one of them just now."""
-    if tx.is_sqlite or not keyed:
+    """Insert rows; answers whether another replica took the key of one of them just now.
+
+    An id that is there is our own: a commit whose answer was lost.
+    """
+    if tx.is_sqlite:
         tx.insert_many(allocations, rows)
+        return False
+    if not keyed:
+        tx.insert_many(allocations, rows, tail="ON CONFLICT DO NOTHING")
         return False
     in_order = sorted(rows, key=lambda row: row[_KEY] or "")  # or two replicas could deadlock
     stored = tx.insert_many(allocations, in_order, tail="ON CONFLICT DO NOTHING", returning="id")

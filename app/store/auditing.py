@@ -1,16 +1,24 @@
 """Read the books a stretch at a time, for the audit."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 
-from sqlalchemy import ColumnElement, Table, and_, func, select
+from sqlalchemy import ColumnElement, Table, and_, func, or_, select
 
+from app.core.auditing import Closing
+from app.core.monitor_data import from_data
+from app.core.monitoring import Monitor
 from app.core.usage import UsageEvent
-from app.store.database import Tx
+from app.store.database import Tx, in_chunks
+from app.store.pacing import pause
 from app.store.tables import allocations, usage_cells, usage_events
 from app.store.usage import to_core
 
 AT_ONCE = 1_000
 """Rows held at a time."""
+
+UNHURRIED = 20
+"""Events between two pauses: about half a millisecond's work."""
 
 
 def workspaces_with_books(tx: Tx) -> list[str]:
@@ -57,34 +65,64 @@ def next_cell(tx: Tx, workspace: str, names: Sequence[str], grain: int, since: i
 
 
 def stream_events(tx: Tx, workspace: str, since: int, until: int) -> Iterator[UsageEvent]:
-    """Events of `since` ≤ at < `until` (microseconds), in bounded memory."""
+    """Events of `since` ≤ at < `until` (microseconds), in bounded memory and without haste."""
     table = usage_events.c
     query = (
         select(usage_events)
         .where(table.workspace == workspace, table.at >= since, table.at < until)
         .execution_options(yield_per=AT_ONCE)
     )
-    for row in tx.connection.execute(query):
+    for number, row in enumerate(tx.connection.execute(query)):
+        if number % UNHURRIED == 0:
+            pause()
         yield to_core(row)
 
 
-def count_finished(tx: Tx, workspace: str) -> int:
-    """Allocations that are finished."""
+def next_allocation(tx: Tx, workspace: str, since: int) -> int | None:
+    """When the first allocation from `since` on was made (microseconds)."""
     table = allocations.c
-    query = select(func.count()).where(table.workspace == workspace, table.finished_at.is_not(None))
-    return int(tx.connection.execute(query).scalar_one())
+    query = select(table.created_at).where(table.workspace == workspace, table.created_at >= since)
+    first = query.order_by(table.created_at, table.id).limit(1)
+    return tx.connection.execute(first).scalar()
 
 
-def finished_without_event(
-    tx: Tx, workspace: str, limit: int
-) -> tuple[int, list[tuple[str, str | None]]]:
-    """How many finished allocations have no event, and the id and missing event of the first."""
-    mine, events = allocations.c, usage_events.c
-    joined = allocations.outerjoin(
-        usage_events, and_(events.workspace == mine.workspace, events.id == mine.event_id)
-    )
-    without = and_(mine.workspace == workspace, mine.finished_at.is_not(None), events.id.is_(None))
-    count = tx.connection.execute(select(func.count()).select_from(joined).where(without))
-    query = select(mine.id, mine.event_id).select_from(joined).where(without)
-    rows = tx.connection.execute(query.order_by(mine.id).limit(limit))
-    return int(count.scalar_one()), [(row.id, row.event_id) for row in rows]
+def stream_closings(tx: Tx, workspace: str, since: int, until: int) -> Iterator[Closing]:
+    """Allocations made in `since` ≤ t < `until` (microseconds) with the events they name."""
+    table = allocations.c
+    columns = (table.id, table.created_at, table.finished_at, table.event_id, table.monitor)
+    here = and_(table.workspace == workspace, table.created_at < until)
+    at, after = since, ""
+    while True:
+        further = or_(table.created_at > at, and_(table.created_at == at, table.id > after))
+        query = select(*columns).where(here, table.created_at >= at, further)
+        rows = tx.connection.execute(
+            query.order_by(table.created_at, table.id).limit(AT_ONCE)
+        ).all()
+        events = _events(tx, workspace, [row.event_id for row in rows if row.event_id is not None])
+        for row in rows:
+            yield Closing(
+                id=row.id,
+                monitor=_monitor(row.monitor),
+                finished_at=row.finished_at,
+                event_id=row.event_id,
+                event=events.get(row.event_id),
+            )
+        if len(rows) < AT_ONCE:
+            return
+        at, after = rows[-1].created_at, rows[-1].id
+
+
+def _monitor(text: str) -> Monitor | None:
+    try:
+        return from_data(json.loads(text))
+    except (ValueError, KeyError, TypeError, ArithmeticError):
+        return None
+
+
+def _events(tx: Tx, workspace: str, ids: Iterable[str]) -> dict[str, UsageEvent]:
+    table = usage_events.c
+    found: dict[str, UsageEvent] = {}
+    for chunk in in_chunks(ids):
+        query = select(usage_events).where(table.workspace == workspace, table.id.in_(chunk))
+        found.update((row.id, to_core(row)) for row in tx.connection.execute(query))
+    return found

@@ -1,22 +1,34 @@
 """Open the database: transactions, one writer that commits in groups, many readers."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from threading import Condition, get_ident
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
-from pydantic_core import to_json
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
-from app.core.errors import DomainError, Unavailable
-from app.core.usage import CellId
-from app.store.engines import PG_WRITERS, READERS, make_engine, translated
+from app.core.errors import DomainError, StorageFull, Unavailable
+from app.store.engines import (
+    LOCK_SECONDS,
+    PG_WRITERS,
+    READERS,
+    committing,
+    drivers,
+    is_silent,
+    make_engine,
+    translated,
+)
 from app.store.groupcommit import GroupCommit
 from app.store.places import Places
+from app.store.pulse import Pulse
+from app.store.transactions import PG_ROWS, SQLITE_CHUNK, Notes, Tx, dumps, in_chunks
+
+__all__ = ["PG_ROWS", "SQLITE_CHUNK", "SYSTEM", "Notes", "Store", "Tx", "dumps", "in_chunks"]
 
 R = TypeVar("R")
 P = TypeVar("P")
@@ -27,120 +39,8 @@ SYSTEM = "*"
 DRAIN_SECONDS = 0.01
 """How often a restore looks whether the writes before it are committed."""
 
-SQLITE_CHUNK = 500
-SQLITE_ROWS = 64
-"""Rows of one INSERT on SQLite."""
-SMALL_INSERT = 16
 READ_PATIENCE = 10.0
 """Seconds that a stop waits for reads."""
-PG_ROWS = 128
-"""Rows of one INSERT on PostgreSQL: few texts of statements, well below its 65,535 parameters."""
-
-
-@dataclass(slots=True)
-class Notes:
-    """What this process remembers of its committed writes, to spare itself statements."""
-
-    seen: set[tuple[str, str]] = field(default_factory=set)
-    """Workspace and agent pairs that are registered; the agent "" is the workspace itself."""
-    appended: dict[str, dict[CellId, int]] = field(default_factory=dict)
-    """Entries appended to each cell of a workspace since it was last rewritten."""
-    crowded: set[tuple[str, str]] = field(default_factory=set)
-    """Workspace and agent pairs that have too many scopes to pack in one row."""
-    places: Places | None = None
-    """Places at hand; None on PostgreSQL, where other replicas write, too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tx:
-    """One transaction: SQLAlchemy for statements, `insert_many` for batches."""
-
-    connection: Connection
-    is_sqlite: bool
-    notes: Notes
-    prepares: bool = False
-    """Whether PostgreSQL may keep plans of our statements on its connections."""
-    on_commit: list[Callable[[], None]] = field(default_factory=list)
-    """What to note once the transaction is committed."""
-
-    def insert_many(
-        self, table: Table, rows: Sequence[Sequence[Any]], *, tail: str = "", returning: str = ""
-    ) -> list[tuple[Any, ...]]:
-        """Insert rows given in column order; `tail` is an ON CONFLICT clause.
-
-        `returning` names a column (PostgreSQL only; SQLite has one writer and needs no answer).
-        """
-        if not rows:
-            return []
-        names = tuple(column.name for column in table.columns)
-        mark, most = ("?", SQLITE_ROWS) if self.is_sqlite else ("$", PG_ROWS)
-        suffix = f"{tail} RETURNING {returning}" if returning and not self.is_sqlite else tail
-        found: list[tuple[Any, ...]] = []
-        first = 0
-        for count in shares_of(len(rows), most):
-            chunk = rows[first : first + count]
-            first += count
-            sql = _insert_sql(table.name, names, count, mark, suffix)
-            values = [value for row in chunk for value in row]
-            found += self.fetch(sql, values, returning=returning, prepare=self.prepares)
-        return found
-
-    def fetch(
-        self,
-        sql: str,
-        values: Sequence[Any],
-        *,
-        returning: str = "all",
-        prepare: bool = False,
-    ) -> list[tuple[Any, ...]]:
-        """Rows of a statement in the driver's own words (`?` on SQLite, `$1` on PostgreSQL).
-
-        `prepare`: PostgreSQL plans it once a connection; for statements that come again.
-        """
-        if self.is_sqlite:
-            rows: list[tuple[Any, ...]] = self._driver().execute(sql, values).fetchall()
-            return rows
-        from psycopg import RawCursor  # noqa: PLC0415 (slow to import, and SQLite needs none of it)
-        from psycopg.rows import tuple_row  # noqa: PLC0415 (slow to import, and SQLite needs none of it)
-
-        with RawCursor(self._driver(), row_factory=tuple_row) as cursor:
-            cursor.execute(sql, values, prepare=prepare)
-            return cursor.fetchall() if returning else []
-
-    def marks(self, count: int, *, first: int = 1) -> str:
-        """Place holders for `count` values, the first of them the `first`-th of the statement."""
-        if self.is_sqlite:
-            return ", ".join("?" * count)
-        return ", ".join(f"${first + number}" for number in range(count))
-
-    def _driver(self) -> Any:
-        return self.connection.connection.driver_connection
-
-
-def shares_of(total: int, most: int) -> Iterator[int]:
-    """Cut a number of rows into few sizes, so that few statements serve: `most`, its halves down
-    to 16, and what is left."""
-    size = most
-    while total:
-        while size > total and size > SMALL_INSERT:
-            size //= 2
-        size = min(size, total)
-        yield size
-        total -= size
-
-
-@lru_cache(maxsize=512)
-def _insert_sql(table: str, names: tuple[str, ...], count: int, mark: str, tail: str) -> str:
-    columns = ", ".join(f'"{name}"' for name in names)
-    width = len(names)
-    if mark == "?":
-        values = ", ".join(["(" + ", ".join("?" * width) + ")"] * count)
-    else:
-        values = ", ".join(
-            "(" + ", ".join(f"${row * width + i + 1}" for i in range(width)) + ")"
-            for row in range(count)
-        )
-    return f"INSERT INTO {table} ({columns}) VALUES {values} {tail}"
 
 
 class Store:
@@ -152,15 +52,21 @@ class Store:
 
     def __init__(self, url: str, *, queue_limit: int = 50_000, pooled: bool = False) -> None:
         self.url = url
-        self.engine = make_engine(url)
+        self.engine = make_engine(url, lock_seconds=None if pooled else LOCK_SECONDS)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self.places = Places() if self.is_sqlite else None
+        self._pulse = (
+            None if self.is_sqlite else Pulse(self.engine, partial(is_silent, self.engine))
+        )
         self._notes = Notes(places=self.places)
         self._prepares = not self.is_sqlite and not pooled
         self._writing: dict[int, Connection] = {}
         """The connection that each of the writer's threads keeps."""
         self.commits = 0
-        """Transactions that this process has committed: what tells that anything changed."""
+        """Transactions that this process has committed, or may have: what tells that anything
+        changed."""
+        self.full: str | None = None
+        """Why the last write was refused, if the disk was full; one that fits clears it."""
         self._is_replacing = False
         self._readers = anyio.CapacityLimiter(READERS)
         self._resting: list[Connection] = []
@@ -181,6 +87,8 @@ class Store:
 
     async def aside(self, work: Callable[[], R]) -> R:
         """Run `work` in a reader's thread: it may read by `read_now`, and go on thinking there."""
+        if self._pulse is not None:
+            self._pulse.require()
         return await anyio.to_thread.run_sync(work, limiter=self._readers)
 
     async def write(
@@ -190,15 +98,22 @@ class Store:
         payload: P,
         *,
         weight: int = 1,
+        repeats: bool = False,
     ) -> R:
         """Hand a payload to a handler in the next group's transaction; return once committed.
 
-        Errors: the DomainError that the handler answered; Unavailable when the queue is full or
-        the database is away, or a backup is being restored.
+        `repeats`: the handler may be given the same payload twice, and books it once; a commit
+        whose answer was lost is then tried again. Errors: the DomainError that the handler
+        answered; Unavailable when the queue is full or the database is away, or a backup is being
+        restored; OutcomeUnknown when the database was lost in a commit.
         """
         if self._is_replacing:
             raise Unavailable("A backup is being restored; nothing was stored, try again shortly.")
-        result: R = await self._writer.submit(workspace, handler, payload, weight=weight)
+        if self._pulse is not None:
+            self._pulse.require()
+        result: R = await self._writer.submit(
+            workspace, handler, payload, weight=weight, repeats=repeats
+        )
         return result
 
     async def write_alone(self, work: Callable[[Tx], R]) -> R:
@@ -228,7 +143,9 @@ class Store:
             self.places.forget()
 
     def start(self) -> None:
-        """Start the writer's threads."""
+        """Start the writer's threads, and the watch over PostgreSQL."""
+        if self._pulse is not None:
+            self._pulse.start()
         self._writer.start()
 
     def close(self) -> None:
@@ -242,6 +159,8 @@ class Store:
         while self._resting:
             self._resting.pop().close()
         self.engine.dispose()
+        if self._pulse is not None:
+            self._pulse.stop()
 
     @property
     def is_writing(self) -> bool:
@@ -259,8 +178,14 @@ class Store:
 
     def write_now(self, work: Callable[[Tx], R]) -> R:
         """A transaction of its own for callers that have no event loop (commands, tests)."""
-        with translated(), self.engine.connect() as connection:
+        with self._served(), self.engine.connect() as connection:
             return self._write_on(connection, work)
+
+    @contextmanager
+    def _served(self) -> Iterator[None]:
+        """Translate errors, and let nobody wait for a server that is silent."""
+        with translated(), nullcontext() if self._pulse is None else self._pulse.watching():
+            yield
 
     def _replace(self, work: Callable[[Tx], R]) -> R:
         while self._writer.waiting:
@@ -271,7 +196,7 @@ class Store:
         with self._idle:
             self._reading += 1
         try:
-            with translated():
+            with self._served():
                 return (self._read_file if self.is_sqlite else self._read_server)(work)
         finally:
             with self._idle:
@@ -308,7 +233,15 @@ class Store:
 
     def _commit(self, work: Callable[[Tx], None]) -> None:
         """Run a group's work on the connection that this writer's thread keeps."""
-        with translated():
+        try:
+            self._commit_here(work)
+        except StorageFull as error:
+            self.full = error.detail
+            raise
+        self.full = None
+
+    def _commit_here(self, work: Callable[[Tx], None]) -> None:
+        with self._served():
             thread = get_ident()
             connection = self._writing.get(thread)
             if connection is None:
@@ -329,13 +262,17 @@ class Store:
             driver.execute("BEGIN IMMEDIATE")
         try:
             result = work(tx)
-            driver.commit()
+            try:
+                with committing():
+                    driver.commit()
+            finally:
+                self.commits += 1
         except BaseException:
-            driver.rollback()
+            for one in (driver, connection):
+                with suppress(DBAPIError, *drivers("Error")):  # it is lost, and what failed is told
+                    one.rollback()
             raise
-        finally:
-            connection.rollback()  # SQLAlchemy's idea of the transaction, which is over
-        self.commits += 1
+        connection.rollback()  # SQLAlchemy's idea of the transaction, which is over
         for note in tx.on_commit:
             note()
         return result
@@ -343,20 +280,3 @@ class Store:
 
 def _alone(tx: Tx, _: str, payloads: Sequence[Callable[[Tx], R]]) -> Sequence[R]:
     return [work(tx) for work in payloads]
-
-
-def dumps(value: object) -> str:
-    """Plain data of finite numbers as compact JSON text."""
-    return to_json(value).decode()
-
-
-def in_chunks(values: Iterable[R], size: int = SQLITE_CHUNK) -> Iterable[list[R]]:
-    """Values in lists of at most `size`: statements with IN (…) stay within limits."""
-    chunk: list[R] = []
-    for value in values:
-        chunk.append(value)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

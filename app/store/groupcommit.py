@@ -4,7 +4,9 @@ Requests hand in payloads; a worker takes all that wait, calls each handler once
 commits, and only then tells every request its result. A handler answers one result a payload, or a
 DomainError for those it refuses, and must not write for a payload that it refuses. When a group
 fails as a whole (a constraint, a lost connection), each payload is tried again in a transaction of
-its own, so that one bad request never fails those beside it.
+its own, so that one bad request never fails those beside it. When the answer of a commit is lost,
+nobody knows what became of it: payloads that may be written twice are tried again, the others are
+told so.
 """
 
 import asyncio
@@ -12,12 +14,10 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from app.core.errors import DomainError, Unavailable
-
-if TYPE_CHECKING:
-    from app.store.database import Tx
+from app.core.errors import DomainError, OutcomeUnknown, Unavailable
+from app.store.transactions import Tx
 
 GROUP_WEIGHT = 4_000
 """About how many rows one commit may carry, so that nobody waits long for strangers."""
@@ -25,7 +25,7 @@ GROUP_WEIGHT = 4_000
 ATTEMPTS = 2
 """How often a write alone is tried: a deadlock or a race lost to another replica is over then."""
 
-Handler = Callable[["Tx", str, Sequence[Any]], Sequence[Any]]
+Handler = Callable[[Tx, str, Sequence[Any]], Sequence[Any]]
 """Writes payloads of one workspace; as many results, or DomainErrors, as payloads."""
 
 
@@ -34,6 +34,8 @@ class _Waiting:
     handler: Handler
     payload: Any
     weight: int
+    repeats: bool
+    """Whether it may be written twice and counts once."""
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[Any]"
     result: Any = None
@@ -48,7 +50,7 @@ class GroupCommit:
 
     def __init__(
         self,
-        commit: "Callable[[Callable[[Tx], None]], None]",
+        commit: Callable[[Callable[[Tx], None]], None],
         *,
         workers: int,
         limit: int,
@@ -94,10 +96,18 @@ class GroupCommit:
             thread.join()
         self._threads.clear()
 
-    async def submit(self, workspace: str, handler: Handler, payload: Any, *, weight: int) -> Any:
+    async def submit(
+        self,
+        workspace: str,
+        handler: Handler,
+        payload: Any,
+        *,
+        weight: int,
+        repeats: bool = False,
+    ) -> Any:
         """Wait for the commit that carries this payload; return or raise its result."""
         loop = asyncio.get_running_loop()
-        item = _Waiting(handler, payload, weight, loop, loop.create_future())
+        item = _Waiting(handler, payload, weight, repeats, loop, loop.create_future())
         with self._changed:
             if self._stopping or not self._threads:
                 raise Unavailable("The service is stopping; nothing was stored.")
@@ -197,20 +207,33 @@ class GroupCommit:
                     self._ready.append(workspace)
             self._changed.notify_all() if self._stopping else self._changed.notify()
 
-    def _run(self, group: list[tuple[str, _Waiting]], *, attempt: int = 1) -> None:
+    def _run(
+        self,
+        group: list[tuple[str, _Waiting]],
+        *,
+        attempt: int = 1,
+        doubt: OutcomeUnknown | None = None,
+    ) -> None:
+        """Commit a group; `doubt`: it may have been committed before."""
         try:
             self._commit(lambda tx: _apply(tx, group))
+        except OutcomeUnknown as unknown:
+            again = [one for one in group if one[1].repeats and attempt < ATTEMPTS]
+            for one in group:
+                one[1].result = unknown
+            if again:
+                self._run(again, attempt=attempt + 1, doubt=unknown)
         except Exception as error:  # noqa: BLE001 (whatever it is, its client is told)
             may_pass = isinstance(error, Unavailable) or not isinstance(error, DomainError)
             if len(group) > 1 and not isinstance(error, Unavailable):
                 for one in group:
                     one[1].result = None
-                    self._run([one])
+                    self._run([one], doubt=doubt)
             elif attempt < ATTEMPTS and may_pass:
-                self._run(group, attempt=attempt + 1)
+                self._run(group, attempt=attempt + 1, doubt=doubt)
             else:  # with the database away one answer does for all: nobody waits in line for it
                 for _, item in group:
-                    item.result = error
+                    item.result = doubt if doubt is not None and may_pass else error
 
     def _answer(self, items: list[_Waiting]) -> None:
         by_loop: dict[asyncio.AbstractEventLoop, list[_Waiting]] = defaultdict(list)
@@ -225,7 +248,7 @@ def _writer_failed() -> Unavailable:
     return Unavailable("The writer has failed; nothing was stored. Restart the service.")
 
 
-def _apply(tx: "Tx", group: list[tuple[str, _Waiting]]) -> None:
+def _apply(tx: Tx, group: list[tuple[str, _Waiting]]) -> None:
     batches: dict[tuple[str, Handler], list[_Waiting]] = defaultdict(list)
     for workspace, item in group:
         batches[workspace, item.handler].append(item)

@@ -90,6 +90,19 @@ def running(tx: Tx, job: str, now: int) -> JobRun | None:
     return None if row is None else to_core(row, now)
 
 
+def last_outcome(tx: Tx, job: str) -> dict[str, Any] | None:
+    """What came of the last run of a job that was done."""
+    table = job_runs.c
+    query = (
+        select(table.outcome)
+        .where(table.workspace == SYSTEM, table.job == job, table.status == "done")
+        .order_by(table.due_at.desc())
+        .limit(1)
+    )
+    found = tx.connection.execute(query).one_or_none()
+    return None if found is None else read_outcome(found.outcome)
+
+
 def last_done(tx: Tx) -> dict[str, int]:
     """When each job was last done."""
     table = job_runs.c

@@ -15,7 +15,7 @@ from app.store import job_reading, job_runs
 from app.store.database import Store
 from tests.running import Running, running
 
-NAMES = ["daily", "weekly", "monthly", "retention", "backup"]
+NAMES = ["daily", "weekly", "monthly", "retention", "audit", "backup"]
 FIELDS = {"name", "schedule", "timezone", "enabled", "last_run", "next_run"}
 RUN_FIELDS = {"started_at", "finished_at", "status", "period"}
 

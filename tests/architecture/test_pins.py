@@ -1,5 +1,6 @@
 """Hold versions together: what is named, what is pinned and what the container installs."""
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -109,3 +110,10 @@ def test_versions_come_without_addresses() -> None:
 
 def test_no_lock_file_with_addresses_is_tracked() -> None:
     assert [path for path in files() if path.name == "uv.lock"] == []
+
+
+def test_the_bill_of_materials_lists_what_is_locked() -> None:
+    document = json.loads((REPOSITORY / "docs" / "sbom.cdx.json").read_text(encoding="utf-8"))
+    listed = {one["name"]: one["version"] for one in document["components"]}
+    assert len(listed) == len(document["components"]) > 20
+    assert listed == locked()

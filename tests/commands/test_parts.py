@@ -59,7 +59,7 @@ def test_an_endless_line_is_still_too_long_and_keeps_its_number() -> None:
         ("x.jsonl", b'{"id": "a", "agent": "b", "text": "c"}', "memories"),
         ("standard input", b'{\n"results": [{"memory": "c"}]\n}', "memories"),
         ("x.json", b'[{"memory": "c"}]', "memories"),
-        ("x.tar.gz", gzip.compress(bytes(257) + b"ustar".ljust(255, b"\0")), "memories"),
+        ("x.tar.gz", gzip.compress(bytes(257) + b"ustar".ljust(255, b"\0"), mtime=0), "memories"),
         ("standard input", b"default:\n  workspace_id: default\n", "policy"),
     ],
 )

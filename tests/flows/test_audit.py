@@ -8,12 +8,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.core.auditing import NAMED, Audited
+from app.core.monitor_data import to_data
+from app.core.monitoring import opened
+from app.core.terms import terms_of
 from app.core.usage import DAY, HOUR, MONTH, UsageEvent, fold, month_start
-from app.flows.audit import NAMED, Audited, audit
+from app.core.windows import moment
+from app.flows.audit import audit
 from app.store.cells import add_to_cells
-from app.store.database import Store
+from app.store.database import Store, dumps
 from app.store.tables import allocations
 from app.store.usage import append_many
+from tests.core.policies import profile_policy
 from tests.core.runs import BASE, DAY_US, run, runs
 
 uses_database = settings(
@@ -160,8 +166,8 @@ def test_a_finished_allocation_needs_its_event(store: Store) -> None:
 
     (found,) = audited(store)
 
-    assert found.finished == 3
-    assert [(one.what, one.kept) for one in found.differences] == [
+    assert (found.finished, found.allocations) == (3, 4)
+    assert sorted((one.what, one.kept) for one in found.differences) == [
         ("allocation alc_none", "event not named"),
         ("allocation alc_wrong", "event e9"),
     ]
@@ -197,7 +203,18 @@ def test_further_differences_are_counted(store: Store) -> None:
 
 
 def allocation(store: Store, id_: str, *, finished: int | None, event: str | None) -> None:
-    plain = {"id": id_, "workspace": "default", "finished_at": finished, "event_id": event}
+    at = moment(BASE)
+    terms = terms_of(profile_policy(100, 1000), "medium", budget=100)
+    monitor = opened(terms, budget=100, now=at, ttl_seconds=60)
+    if finished is not None:
+        monitor = replace(monitor, finished_at=at)
+    plain = {
+        "id": id_,
+        "workspace": "default",
+        "finished_at": finished,
+        "event_id": event,
+        "monitor": dumps(to_data(monitor)),
+    }
     row = [
         plain.get(column.name, None if column.nullable else _anything(column.type.python_type))
         for column in allocations.columns

@@ -41,7 +41,10 @@ async def healthz() -> Health:
 
 @router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness}})
 async def readyz(house: HouseDep) -> Response:
-    """Whether requests that must be recorded can be; says what is not ready, with 503."""
+    """Whether requests that must be recorded can be; says what is not ready, with 503.
+
+    `books`, `disk`, `backups`, `redis` and `scheduler` are told and leave it ready.
+    """
     ready = await check(
         house.store,
         house.shelf,

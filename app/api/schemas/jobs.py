@@ -19,8 +19,14 @@ class JobRunOut(BaseModel):
     """One run of a job."""
 
     period: str = Field(
-        description="The day, ISO week or month it was due in; the moment it was asked for.",
-        examples=["2026-11-21", "2026-W47", "2026-11", "2026-11-21T08:15:00.000000Z"],
+        description="The hour, day, ISO week or month it was due in; the moment it was asked for.",
+        examples=[
+            "2026-11-21 08h",
+            "2026-11-21",
+            "2026-W47",
+            "2026-11",
+            "2026-11-21T08:15:00.000000Z",
+        ],
     )
     status: Status = Field(
         description="`running`, `done`, `failed`, or `waiting`: it is tried again at `retry_at`."
@@ -42,7 +48,7 @@ class JobOut(BaseModel):
 
     name: str = Field(examples=["weekly"])
     schedule: str = Field(
-        description="When it runs, in civil time of `timezone`.",
+        description="When it runs, in civil time of `timezone` unless it says UTC.",
         examples=["on Sundays at 06:00"],
     )
     timezone: str = Field(examples=["Europe/Berlin"])
