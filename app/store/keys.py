@@ -39,7 +39,7 @@ def list_keys(tx: Tx) -> list[Key]:
     """All keys, newest first."""
     table = keys.c
     query = select(keys).where(table.workspace == SYSTEM).order_by(table.id.desc())
-    return [to_core(row._mapping) for row in tx.connection.execute(query)]
+    return [to_core(row._asdict()) for row in tx.connection.execute(query)]
 
 
 def has_keys(tx: Tx) -> bool:

@@ -295,16 +295,14 @@ def test_migrate_says_from_where_to_where(bare_database_url: str) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_other_addresses_need_somebody_who_checks_callers(host: str) -> None:
     settings = read_settings(host=host, port=0)
-    with serving.bind(settings) as listener:
-        with pytest.raises(Trouble, match=r"MEMBUDGET_AUTH=off") as caught:
-            serving.require_key(settings, listener)
+    refusal = pytest.raises(Trouble, match=r"MEMBUDGET_AUTH=off")
+    with serving.bind(settings) as listener, refusal as caught:
+        serving.require_key(settings, listener)
     assert caught.value.code == MISUSED
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
-def test_authentication_that_is_on_needs_a_key(
-    host: str, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_authentication_that_is_on_needs_a_key(host: str, database_url: str) -> None:
     settings = read_settings(host=host, port=0, auth="on", database_url=database_url)
     with serving.bind(settings) as listener:
         with pytest.raises(Trouble, match=r"MEMBUDGET_AUTH=on needs a key") as caught:
