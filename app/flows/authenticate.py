@@ -12,7 +12,9 @@ from app.store.keyring import SETTING_ID, KeyRing
 from app.store.keys import note_uses
 
 PATIENCE_SECONDS = 2.0
-PAUSE_SECONDS = 0.1
+PAUSE_SECONDS = 0.02
+"""Between two looks for keys that are not known: strangers cost no more than that."""
+
 NOTE_SECONDS = 30.0
 
 log = structlog.get_logger("membudget")
@@ -25,6 +27,7 @@ class Doorkeeper:
         self._store = store
         self._ring = ring
         self._looking: asyncio.Task[None] | None = None
+        self._next = 0.0
 
     async def find(self, secret: bytes | None, now: Callable[[], int]) -> Key:
         """The key. Errors: Unauthorized; Unavailable where that cannot be known now."""
@@ -40,7 +43,7 @@ class Doorkeeper:
         return key
 
     async def _look_again(self) -> None:
-        """Read keys anew, all who wait together: strangers cost one look every tenth of a second.
+        """Read keys anew, all who wait together.
 
         A look that began before a request came may have missed its key: it waits for the next.
         """
@@ -57,8 +60,10 @@ class Doorkeeper:
             ) from error
 
     async def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(self._next - loop.time())
         await self._ring.refresh(self._store)
-        await asyncio.sleep(PAUSE_SECONDS)
+        self._next = loop.time() + PAUSE_SECONDS
 
 
 async def keep_noting(store: Store, ring: KeyRing, *, now: Callable[[], int]) -> None:

@@ -127,7 +127,7 @@ async def _apply(
     key = str(path)
     if await store.read(lambda tx: policies.file_hash(tx, key)) == digest:
         return
-    file = await to_thread.run_sync(read_checked, shelf, content, DEFAULT_WORKSPACE, False)
+    file = await to_thread.run_sync(read_checked, shelf, content, DEFAULT_WORKSPACE, False, str)
     edits = _edits(file, replaces=False)
     at = micros(now)
 
@@ -150,7 +150,7 @@ def read_checked(
     content: bytes,
     workspace: str,
     replaces: bool,
-    allow: Callable[[str], object] = str,
+    allow: Callable[[str], object],
 ) -> PolicyFile:
     """A file whose documents are good, each for itself. Errors: InvalidPolicy, NotAvailable.
 
