@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
@@ -26,7 +27,7 @@ class Doorkeeper:
     def __init__(self, store: Store, ring: KeyRing) -> None:
         self._store = store
         self._ring = ring
-        self._looking: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[bool] | None = None
         self._next = 0.0
 
     async def find(self, secret: bytes | None, now: Callable[[], int]) -> Key:
@@ -47,23 +48,28 @@ class Doorkeeper:
 
         A look that began before a request came may have missed its key: it waits for the next.
         """
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 if self._looking is not None and not self._looking.done():
                     await asyncio.shield(self._looking)
                 if self._looking is None or self._looking.done():
                     self._looking = asyncio.create_task(self._look())
-                await asyncio.shield(self._looking)
-        except TimeoutError as error:
-            raise Unavailable(
-                "This key is not known yet, and the database does not answer; try again shortly."
-            ) from error
+                if await asyncio.shield(self._looking):
+                    return
+        raise Unavailable(
+            "This key is not known yet, and the database does not answer; try again shortly."
+        )
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(self._next - loop.time())
-        await self._ring.refresh(self._store)
-        self._next = loop.time() + PAUSE_SECONDS
+        try:
+            await self._ring.refresh(self._store)
+        except DomainError:
+            return False
+        finally:
+            self._next = loop.time() + PAUSE_SECONDS
+        return True
 
 
 async def keep_noting(store: Store, ring: KeyRing, *, now: Callable[[], int]) -> None:

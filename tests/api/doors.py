@@ -16,7 +16,7 @@ from app.store.database import Store
 
 ADMIN = "mb_the_key_of_the_environment"
 MARKER = "acme-secret-7731"
-ACME = "acme"
+ACME = f"{MARKER}-house"
 METHODS = ("get", "post", "put", "patch", "delete")
 OPEN_PATHS = {"/healthz", "/readyz", "/version"}
 
@@ -99,7 +99,10 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PUT", "/users/{user}"): {"profile": "specialist-broad"},
     ("PUT", "/workspaces/{id}"): {"max_total_tokens": 999},
     ("PUT", "/workspaces/{id}/projects/{project}"): {"max_total_tokens": 998},
-    ("POST", "/config/import"): b"acme:\n  workspace_id: acme\n  max_total_tokens: 777\n",
+    (
+        "POST",
+        "/config/import",
+    ): f"{ACME}: {{workspace_id: {ACME}, max_total_tokens: 777}}\n".encode(),
     ("POST", "/simulate"): {"days": 30},
     ("POST", "/recommendations/run"): {"window_days": 30},
     ("POST", "/memories"): {"text": "something to keep"},
