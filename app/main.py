@@ -1,7 +1,7 @@
 """Wire the house: the only place that opens the store, the policies and the routes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ import structlog
 from anyio import to_thread
 from fastapi import FastAPI
 from sqlalchemy import make_url
+from starlette.types import ASGIApp
 
 from app import __version__, clock
 from app.api import errors
@@ -149,19 +150,24 @@ def create_app(settings: Settings, *, keeps_time: bool = True) -> FastAPI:
     ):
         app.include_router(module.router)
     inner = app.build_middleware_stack
-    edge = partial(
+    edge = _edge_of(app, house, settings)
+    app.build_middleware_stack = lambda: edge(inner())  # type: ignore[method-assign]  # outermost
+    return app
+
+
+def _edge_of(app: FastAPI, house: House, settings: Settings) -> Callable[[ASGIApp], Edge]:
+    """What lets requests in, around an application."""
+    return partial(
         Edge,
         application=app,
         express=express(allocations.router, usage.router, paths=HOT),
         ring=house.ring,
-        doorkeeper=Doorkeeper(store, house.ring),
+        doorkeeper=Doorkeeper(house.store, house.ring),
         rate_limit=settings.rate_limit,
         body_limit=settings.body_limit_bytes,
         upload_limit=settings.upload_limit_bytes,
         access_log=settings.access_log,
     )
-    app.build_middleware_stack = lambda: edge(inner())  # type: ignore[method-assign]  # outermost
-    return app
 
 
 def furnish(settings: Settings) -> House:

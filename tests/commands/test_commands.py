@@ -407,7 +407,7 @@ def test_postgresql_is_waited_for_and_then_given_up(monkeypatch: pytest.MonkeyPa
 def test_every_command_shows_an_example_and_explains_its_options() -> None:
     commands = get_command(cli).commands  # type: ignore[attr-defined]  # it is a group
     assert set(commands) == set(
-        "serve migrate import export audit backup health job report simulate".split()
+        "serve migrate import export audit backup health job keys report simulate".split()
     )
     for name, command in commands.items():
         assert f"Example: membudget-server {name}" in (command.help or "")
