@@ -31,6 +31,7 @@ SECONDS = Histogram(
 )
 
 UPLOAD_SUFFIX = "/import"
+MOST_DIGITS = 19
 
 
 class Edge:
@@ -72,15 +73,15 @@ class Edge:
         scope["app"] = self._application
         started = time.perf_counter()
         path = scope["path"]
-        declared = _content_length(scope)
+        declared, secret, is_encoded = _read_head(scope)
         handle = self._express.get((scope["method"], path))
         is_short = declared is not None and declared <= self._body_limit
         key: Key | None = None
         is_known = self._ring.is_open or path in PUBLIC
         if not is_known:
-            key = self._ring.find(_secret_in(scope) or b"", self._now)
+            key = self._ring.find(secret or b"", self._now)
             is_known = key is not None
-        if is_known and handle is not None and is_short:
+        if is_known and handle is not None and is_short and not is_encoded:
             status = await self._hurry(handle, key, scope, receive, send)
             self._count(scope["method"], path, status, time.perf_counter() - started)
             return
@@ -100,8 +101,11 @@ class Edge:
         limit = self._upload_limit if path.endswith(UPLOAD_SUFFIX) else self._body_limit
         try:
             if not is_known:
-                key = await self._doorkeeper.find(_secret_in(scope), self._now)
+                key = await self._doorkeeper.find(secret, self._now)
             self._admit(key, scope, paced)
+            if is_encoded:
+                await _refuse_encoding(scope, receive, sending)
+                return
             if "\0" in path:  # no name holds one, and PostgreSQL takes none
                 await not_found(Request(scope))(scope, receive, sending)
                 return
@@ -183,11 +187,19 @@ class Edge:
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 
-def _content_length(scope: Scope) -> int | None:
+def _read_head(scope: Scope) -> tuple[int | None, bytes | None, bool]:
+    """The length that the body is said to have, the key that is shown, and whether the body is
+    compressed."""
+    length, secret, is_encoded = None, None, False
     for name, value in scope["headers"]:
         if name == b"content-length":
-            return int(value) if value.isdigit() else None
-    return None
+            length = int(value) if value.isdigit() and len(value) < MOST_DIGITS else None
+        elif name == b"authorization":
+            scheme, _, shown = value.partition(b" ")
+            secret = (shown.strip() or None) if scheme.lower() == b"bearer" else None
+        elif name == b"content-encoding":
+            is_encoded = value.strip().lower() not in (b"", b"identity")
+    return length, secret, is_encoded
 
 
 def _counting(receive: Receive, limit: int) -> Receive:
@@ -205,12 +217,15 @@ def _counting(receive: Receive, limit: int) -> Receive:
     return counted
 
 
-def _secret_in(scope: Scope) -> bytes | None:
-    """What the request shows as its key; None where it shows none."""
-    given = next((v for name, v in scope["headers"] if name == b"authorization"), b"")
-    scheme, _, secret = given.partition(b" ")
-    secret = secret.strip()
-    return secret if secret and scheme.lower() == b"bearer" else None
+async def _refuse_encoding(scope: Scope, receive: Receive, send: Send) -> None:
+    response = problem(
+        415,
+        "unsupported_media_type",
+        "Bodies are taken as they are: send this one without Content-Encoding.",
+        instance=Request(scope).url.path,
+        headers={"Accept-Encoding": "identity"},
+    )
+    await response(scope, receive, send)
 
 
 async def _refuse(limit: int, scope: Scope, receive: Receive, send: Send) -> None:
