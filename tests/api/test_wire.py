@@ -20,7 +20,7 @@ Address = tuple[str, int]
 
 
 @asynccontextmanager
-async def listening(service: Running) -> AsyncIterator[Address]:
+async def listening(service: Running) -> AsyncIterator[tuple[Address, Inner]]:
     """The service on a port, in this process."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         started = asyncio.Event()
@@ -28,7 +28,7 @@ async def listening(service: Running) -> AsyncIterator[Address]:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await started.wait()
         try:
-            yield listener.getsockname()
+            yield listener.getsockname(), server
         finally:
             server.should_exit = True
             await serving
@@ -36,7 +36,7 @@ async def listening(service: Running) -> AsyncIterator[Address]:
 
 @pytest.fixture
 async def address(light_service: Running) -> AsyncIterator[Address]:
-    async with listening(light_service) as found:
+    async with listening(light_service) as (found, _):
         yield found
 
 
@@ -166,16 +166,19 @@ async def test_an_answer_nobody_takes_is_dropped(
     for _ in range(4):
         await light_service.client.post("/usage", json=[event] * 1_000)
     loop = asyncio.get_running_loop()
-    async with listening(light_service) as address:
+    async with listening(light_service) as (address, server):
         with socket.socket() as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             client.setblocking(False)
             await loop.sock_connect(client, address)
             await loop.sock_sendall(client, b"GET /usage/export HTTP/1.1\r\n" + HOST + b"\r\n")
-            await asyncio.sleep(1.5)
-            taken = 0
-            with suppress(ConnectionError):
-                async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
+                while not server.server_state.connections:
+                    await asyncio.sleep(0.02)
+                while server.server_state.connections:  # nobody reads, until it is dropped
+                    await asyncio.sleep(0.02)
+                taken = 0
+                with suppress(ConnectionError):
                     while part := await loop.sock_recv(client, 1 << 20):
                         taken += len(part)
     assert 0 < taken < 15_000_000
