@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -62,6 +62,15 @@ async def say(address: Address, *parts: bytes, pause: float = 0.0) -> bytes:
         return b""
     finally:
         writer.close()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for something of uvicorn's that tells nobody."""
+    for _ in range(3_000):
+        if holds():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it never came about")
 
 
 def post(path: str, body: bytes, *headers: bytes) -> bytes:
@@ -173,10 +182,8 @@ async def test_an_answer_nobody_takes_is_dropped(
             await loop.sock_connect(client, address)
             await loop.sock_sendall(client, b"GET /usage/export HTTP/1.1\r\n" + HOST + b"\r\n")
             async with asyncio.timeout(60):
-                while not server.server_state.connections:
-                    await asyncio.sleep(0.02)
-                while server.server_state.connections:  # nobody reads, until it is dropped
-                    await asyncio.sleep(0.02)
+                await until(lambda: bool(server.server_state.connections))
+                await until(lambda: not server.server_state.connections)  # nobody has read
                 taken = 0
                 with suppress(ConnectionError):
                     while part := await loop.sock_recv(client, 1 << 20):
