@@ -15,6 +15,7 @@ from app.commands import (
     backing,
     carrying,
     jobs,
+    keys,
     migrating,
     reporting,
     serving,
@@ -477,6 +478,116 @@ def show_jobs(url: Url = None, database_url: Database = None) -> None:
         async with reach(settings, url=url, warn=warn) as client:
             for line in await jobs.status(client):
                 say(line)
+
+    with plainly():
+        asyncio.run(work())
+
+
+key = typer.Typer(help="Make, list, rotate and revoke keys.\n\nExample: membudget-server keys list")
+cli.add_typer(key, name="keys", no_args_is_help=True)
+
+KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key, as `keys list` names it.")]
+
+
+@key.command("list")
+def list_keys(url: Url = None, database_url: Database = None) -> None:
+    """List keys, newest first: what each may do and where, when it ends, when it was used.
+
+    While a service runs on a SQLite file, it is asked, with the key of MEMBUDGET_API_KEY or
+    MEMBUDGET_ADMIN_KEY; else the database is opened, and no key is needed.
+
+    Example: membudget-server keys list
+    """
+    settings = _for_command(database_url)
+
+    async def work() -> None:
+        async with reach(settings, url=url, warn=warn) as client:
+            for line in await keys.listed(client):
+                say(line)
+
+    with plainly():
+        asyncio.run(work())
+
+
+@key.command("create")
+def create_key(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the key is for.")],
+    scope: Annotated[
+        list[str], typer.Option(metavar="use|read|admin", help="What it may do; may be repeated.")
+    ],
+    workspace: Annotated[
+        list[str] | None,
+        typer.Option(help="A workspace that it is bound to; may be repeated. All unless given."),
+    ] = None,
+    expires_at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="When it ends (RFC 3339); else never."),
+    ] = None,
+    url: Url = None,
+    database_url: Database = None,
+) -> None:
+    """Make a key and print its secret, this once.
+
+    The first key turns authentication on: it must be admin, of all workspaces and without an end.
+
+    Example: membudget-server keys create laptop --scope admin
+    """
+    settings = _for_command(database_url)
+
+    async def work() -> None:
+        async with reach(settings, url=url, warn=warn) as client:
+            made = await keys.create(
+                client,
+                name=name,
+                scopes=scope,
+                workspaces=workspace or (),
+                expires_at=expires_at,
+            )
+            warn(f"{made['id']}: keep the secret, it is not shown again")
+            say(made["secret"])
+
+    with plainly():
+        asyncio.run(work())
+
+
+@key.command("rotate")
+def rotate_key(
+    id: KeyId,
+    grace_seconds: Annotated[
+        int, typer.Option(min=0, help="How long the old secret is good, too.")
+    ] = 86_400,
+    url: Url = None,
+    database_url: Database = None,
+) -> None:
+    """Give a key a new secret and print it, this once.
+
+    Example: membudget-server keys rotate key_01m7y9m4mqsf76zvadmn5y_ae98hkdt --grace-seconds 3600
+    """
+    settings = _for_command(database_url)
+
+    async def work() -> None:
+        async with reach(settings, url=url, warn=warn) as client:
+            made = await keys.rotate(client, id, grace_seconds)
+            until = made["old_secret_until"]
+            warn("the old secret is good no more" if until is None else f"the old one: to {until}")
+            say(made["secret"])
+
+    with plainly():
+        asyncio.run(work())
+
+
+@key.command("revoke")
+def revoke_key(id: KeyId, url: Url = None, database_url: Database = None) -> None:
+    """Let a key in no more: at once where it is asked, within seconds on other replicas.
+
+    Example: membudget-server keys revoke key_01m7y9m4mqsf76zvadmn5y_ae98hkdt
+    """
+    settings = _for_command(database_url)
+
+    async def work() -> None:
+        async with reach(settings, url=url, warn=warn) as client:
+            await keys.revoke(client, id)
+            say(f"revoked {id}")
 
     with plainly():
         asyncio.run(work())

@@ -9,6 +9,7 @@ from app.core.ids import base32, tag_of
 
 Now = Callable[[], datetime]
 NewId = Callable[[str, str], str]
+NewSecret = Callable[[], str]
 
 
 def now() -> datetime:
@@ -21,3 +22,8 @@ def new_id(prefix: str, workspace: str) -> str:
     moment = time.time_ns() // 1_000_000
     chance = int.from_bytes(os.urandom(8), "big")
     return f"{prefix}_{base32(moment, 10)}{base32(chance, 12)}_{tag_of(workspace)}"
+
+
+def new_secret() -> str:
+    """A fresh secret of a key, `mb_…`: 256 bits of chance."""
+    return f"mb_{base32(int.from_bytes(os.urandom(32), 'big'), 52)}"

@@ -1,7 +1,7 @@
 """Wire the house: the only place that opens the store, the policies and the routes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ import structlog
 from anyio import to_thread
 from fastapi import FastAPI
 from sqlalchemy import make_url
+from starlette.types import ASGIApp
 
 from app import __version__, clock
 from app.api import errors
@@ -22,6 +23,7 @@ from app.api.routes import (
     complexity,
     config,
     jobs,
+    keys,
     lifecycle,
     memories,
     needs,
@@ -37,6 +39,8 @@ from app.api.routes import (
 from app.api.routing import express
 from app.api.schemas.memories import describe_memories
 from app.api.schemas.usage import describe_usage
+from app.api.scopes import describe_scopes
+from app.flows.authenticate import Doorkeeper, keep_noting, note
 from app.flows.backup import Backups
 from app.flows.follow_policies import follow
 from app.flows.run_jobs import Jobs
@@ -52,6 +56,7 @@ from app.settings import Settings
 from app.store.database import SYSTEM, Store
 from app.store.directory import Directory
 from app.store.groupcache import GroupCache
+from app.store.keyring import KeyRing
 from app.store.migrate import upgrade
 from app.store.processlock import ProcessLock
 from app.store.shelf import PolicyShelf
@@ -81,7 +86,11 @@ def create_app(settings: Settings, *, keeps_time: bool = True) -> FastAPI:
             store.start()
             try:
                 await follow(store, house.shelf, settings.policy_files, now=clock.now())
-                tasks = [asyncio.create_task(_keep_following(house, settings))]
+                await house.ring.refresh(store)
+                tasks = [
+                    asyncio.create_task(_keep_following(house, settings)),
+                    asyncio.create_task(keep_noting(store, house.ring, now=house.now_micros)),
+                ]
                 interval = settings.backup_interval
                 if interval:
                     backing_up = keep_backing_up(
@@ -96,6 +105,7 @@ def create_app(settings: Settings, *, keeps_time: bool = True) -> FastAPI:
                     task.cancel()
                     with suppress(asyncio.CancelledError):
                         await task
+                await note(store, house.ring, house.now_micros())
                 if interval and house.backups.has_changes:
                     await back_up(house.backups, now=clock.now, new_id=new_backup_id)
             finally:
@@ -116,7 +126,9 @@ def create_app(settings: Settings, *, keeps_time: bool = True) -> FastAPI:
     )
     app.state.house = house
     write = app.openapi
-    app.openapi = lambda: errors.describe_problems(describe_memories(describe_usage(write())))  # type: ignore[method-assign]  # FastAPI's own way to extend the document
+    app.openapi = lambda: describe_scopes(  # type: ignore[method-assign]  # FastAPI's own way to extend the document
+        errors.describe_problems(describe_memories(describe_usage(write())))
+    )
     errors.install(app)
     for module in (
         allocations,
@@ -128,6 +140,7 @@ def create_app(settings: Settings, *, keeps_time: bool = True) -> FastAPI:
         system,
         backups,
         jobs,
+        keys,
         simulate,
         recommendations,
         needs,  # before reports: `/reports/{id}` would take its name
@@ -138,21 +151,29 @@ def create_app(settings: Settings, *, keeps_time: bool = True) -> FastAPI:
     ):
         app.include_router(module.router)
     inner = app.build_middleware_stack
-    edge = partial(
-        Edge,
-        application=app,
-        express=express(allocations.router, usage.router, paths=HOT),
-        key=settings.key,
-        body_limit=settings.body_limit_bytes,
-        upload_limit=settings.upload_limit_bytes,
-        access_log=settings.access_log,
-    )
+    edge = _edge_of(app, house, settings)
     app.build_middleware_stack = lambda: edge(inner())  # type: ignore[method-assign]  # outermost
     return app
 
 
+def _edge_of(app: FastAPI, house: House, settings: Settings) -> Callable[[ASGIApp], Edge]:
+    """What lets requests in, around an application."""
+    return partial(
+        Edge,
+        application=app,
+        express=express(allocations.router, usage.router, paths=HOT),
+        ring=house.ring,
+        doorkeeper=Doorkeeper(house.store, house.ring),
+        rate_limit=settings.rate_limit,
+        body_limit=settings.body_limit_bytes,
+        upload_limit=settings.upload_limit_bytes,
+        access_log=settings.access_log,
+    )
+
+
 def furnish(settings: Settings) -> House:
     """What the service is made of, nothing of it open yet."""
+    admin_key = None if settings.admin_key is None else settings.admin_key.get_secret_value()
     store = Store(
         settings.database_url,
         queue_limit=settings.write_queue_limit,
@@ -183,6 +204,7 @@ def furnish(settings: Settings) -> House:
         tokens=tokens,
         zone=zone,
         ttl_seconds=settings.allocation_ttl_seconds,
+        ring=KeyRing(asks=settings.asks_for_key, admin_key=admin_key),
         backups=backups,
         jobs=Jobs(
             store,
@@ -206,10 +228,11 @@ async def _keep_time(house: House) -> None:
 
 
 async def _keep_following(house: House, settings: Settings) -> None:
-    """Follow policy changed by other replicas, and the policy files, once a second."""
+    """Follow keys and policy changed by other replicas, and the policy files, once a second."""
     while True:
         await asyncio.sleep(settings.policy_poll_seconds)
         try:
+            await house.ring.refresh(house.store)
             generation = house.shelf.generation
             await follow(house.store, house.shelf, settings.policy_files, now=clock.now())
             if generation != house.shelf.generation:  # another replica has restored a backup

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.core.keeping import LEAST_USAGE_DAYS
@@ -38,7 +38,15 @@ class Settings(BaseSettings):
     none: only behind a gateway that checks callers."""
 
     admin_key: SecretStr | None = Field(default=None, min_length=16)
-    """The key that requests carry as `Authorization: Bearer …`; it may do everything."""
+    """A first key, of scope admin: requests carry it as `Authorization: Bearer …`. Others are made
+    by `POST /keys`."""
+
+    api_key: SecretStr | None = None
+    """The key that commands send to a running service; `MEMBUDGET_ADMIN_KEY` if left out."""
+
+    rate_limit: int | None = Field(default=None, ge=1, le=10_000_000)
+    """Requests a minute that each key may send to this process, in one go or spread; beyond it
+    the answer is 429. No limit if left out."""
 
     timezone: str = "UTC"
     """IANA zone of local days in analytics and of the times of jobs."""
@@ -100,18 +108,16 @@ class Settings(BaseSettings):
             raise ValueError("must be an address such as redis://host:6379/0")
         return value
 
-    @model_validator(mode="after")
-    def _has_key(self) -> "Settings":
-        if self.auth == "on" and self.admin_key is None:
-            raise ValueError("MEMBUDGET_AUTH=on needs a key: set MEMBUDGET_ADMIN_KEY")
-        return self
+    @property
+    def asks_for_key(self) -> bool | None:
+        """Whether requests need a key: always, never, or (None) once there is one."""
+        return {"on": True, "off": False, "auto": None}[self.auth]
 
     @property
     def key(self) -> str | None:
-        """The key that requests must carry; None where none is asked for."""
-        if self.auth == "off" or self.admin_key is None:
-            return None
-        return self.admin_key.get_secret_value()
+        """The key that commands show to a running service."""
+        key = self.api_key or self.admin_key
+        return None if key is None else key.get_secret_value()
 
     @property
     def backup_interval(self) -> timedelta:

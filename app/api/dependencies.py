@@ -1,13 +1,14 @@
 """Hand the house to endpoints: everything that a flow may be given."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request
 
 from app import clock
+from app.api.reach import bound_to
 from app.core.errors import DomainError
 from app.core.windows import micros
 from app.flows.backup import Backups
@@ -16,6 +17,7 @@ from app.gateways.tokens import TokenCounter
 from app.store.database import Store
 from app.store.directory import Directory
 from app.store.groupcache import GroupCache
+from app.store.keyring import KeyRing
 from app.store.shelf import PolicyShelf
 from app.store.textcache import TextCache
 
@@ -34,8 +36,10 @@ class House:
     ttl_seconds: int
     backups: Backups
     jobs: Jobs
+    ring: KeyRing
     now: clock.Now = clock.now
     new_id: clock.NewId = clock.new_id
+    new_secret: clock.NewSecret = clock.new_secret
 
     def identify(
         self, workspace: str, agent: str, agent_type: str | None = None
@@ -56,10 +60,16 @@ class House:
         return micros(self.now())
 
 
-async def house_of(request: Request) -> House:
-    """The house that serves this request."""
+def house_for(request: Request) -> House:
+    """The house that serves a request, as far as its key reaches: ids of others are not found."""
     house: House = request.app.state.house
-    return house
+    bound = bound_to()
+    return replace(house, directory=house.directory.narrowed(bound)) if bound else house
+
+
+async def house_of(request: Request) -> House:
+    """`house_for` as FastAPI asks for it."""
+    return house_for(request)
 
 
 HouseDep = Annotated[House, Depends(house_of)]

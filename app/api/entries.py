@@ -8,6 +8,7 @@ from pydantic_core import from_json
 
 from app.api.dependencies import House
 from app.api.paging import Page, from_cursor, page
+from app.api.reach import is_in_reach
 from app.api.routing import answer, check_json
 from app.core.errors import InvalidRequest
 from app.core.policy_entries import Entry
@@ -18,7 +19,7 @@ PUT_ANSWERS: dict[int | str, dict[str, Any]] = {201: {"description": "It is new.
 
 def get(house: House, entry: Entry) -> Response:
     """An entry, in the keys that putting it takes."""
-    return answer(read_entry(house.shelf, entry))
+    return answer(read_entry(house.shelf, entry, is_in_reach))
 
 
 async def put(house: House, entry: Entry, request: Request) -> Response:
@@ -32,12 +33,12 @@ async def put(house: House, entry: Entry, request: Request) -> Response:
             errors=[{"loc": ["body"], "msg": "must be an object"}],
         )
     is_new = await put_entry(house.store, house.shelf, entry, body, now=house.now())
-    return answer(read_entry(house.shelf, entry), status=201 if is_new else 200)
+    return answer(read_entry(house.shelf, entry, is_in_reach), status=201 if is_new else 200)
 
 
 async def delete(house: House, entry: Entry) -> Response:
     """Nothing, once the entry is gone."""
-    await delete_entry(house.store, house.shelf, entry, now=house.now())
+    await delete_entry(house.store, house.shelf, entry, sees=is_in_reach, now=house.now())
     return Response(status_code=204)
 
 

@@ -21,6 +21,9 @@ log = structlog.get_logger("membudget")
 
 STATUS: Mapping[type[errors.DomainError], int] = {
     errors.InvalidRequest: 422,
+    errors.Unauthorized: 401,
+    errors.Forbidden: 403,
+    errors.RateLimited: 429,
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.StorageFull: 507,
@@ -32,6 +35,7 @@ STATUS: Mapping[type[errors.DomainError], int] = {
 TITLES = {
     400: "Bad request",
     401: "Unauthorized",
+    403: "Forbidden",
     404: "Not found",
     405: "Method not allowed",
     406: "Not acceptable",
@@ -39,6 +43,8 @@ TITLES = {
     413: "Body too large",
     415: "Unsupported media type",
     422: "Invalid request",
+    429: "Too many requests",
+    431: "Header too large",
     500: "Internal error",
     503: "Unavailable",
     507: "Storage full",
@@ -159,7 +165,9 @@ def on_domain_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.DomainError)
     status = status_of(type(error))
     headers = None
-    if status in (503, 507):
+    if status == 401:
+        headers = {"WWW-Authenticate": "Bearer"}
+    elif status in (503, 507):
         headers = {"Retry-After": RETRY_AFTER_SECONDS}
         OUTAGES.note(error.code)
     return problem(

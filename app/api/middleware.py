@@ -1,7 +1,5 @@
-"""Bound bodies and count requests, once for every request, in plain ASGI."""
+"""Let requests in, bound bodies and count, once for every request, in plain ASGI."""
 
-import hashlib
-import hmac
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +11,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.errors import CLIENT_LEFT, BodyTooLarge, not_found, problem, respond
+from app.api.letting import KEY
+from app.api.pacing import Header, Pacer
 from app.api.routing import Handle
+from app.api.scopes import PUBLIC
+from app.core.errors import DomainError
+from app.core.keys import Key
+from app.flows.authenticate import Doorkeeper
+from app.store.keyring import KeyRing
 
 log = structlog.get_logger("membudget")
 
@@ -25,10 +30,8 @@ SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 
-PUBLIC = frozenset({"/healthz", "/readyz", "/version"})
-"""Paths that need no key."""
-
 UPLOAD_SUFFIX = "/import"
+MOST_DIGITS = 19
 
 
 class Edge:
@@ -44,7 +47,9 @@ class Edge:
         *,
         application: Starlette,
         express: Mapping[tuple[str, str], Handle],
-        key: str | None,
+        ring: KeyRing,
+        doorkeeper: Doorkeeper,
+        rate_limit: int | None,
         body_limit: int,
         upload_limit: int,
         access_log: bool,
@@ -52,7 +57,9 @@ class Edge:
         self._app = app
         self._application = application
         self._express = express
-        self._key = None if key is None else hashlib.sha256(key.encode()).digest()
+        self._ring = ring
+        self._doorkeeper = doorkeeper
+        self._pacer = None if rate_limit is None else Pacer(rate_limit)
         self._body_limit = body_limit
         self._upload_limit = upload_limit
         self._access_log = access_log
@@ -66,26 +73,38 @@ class Edge:
         scope["app"] = self._application
         started = time.perf_counter()
         path = scope["path"]
-        declared = _content_length(scope)
+        declared, secret, is_encoded = _read_head(scope)
         handle = self._express.get((scope["method"], path))
         is_short = declared is not None and declared <= self._body_limit
-        if handle is not None and is_short and self._is_admitted(scope, path):
-            status = await self._hurry(handle, scope, receive, send)
+        key: Key | None = None
+        is_known = self._ring.is_open or path in PUBLIC
+        if not is_known:
+            key = self._ring.find(secret or b"", self._now)
+            is_known = key is not None
+        if is_known and handle is not None and is_short and not is_encoded:
+            status = await self._hurry(handle, key, scope, receive, send)
             self._count(scope["method"], path, status, time.perf_counter() - started)
             return
         status = 0
+
+        paced: list[Header] = []
 
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if paced:
+                    message["headers"] = [*message["headers"], *paced]
             if status != CLIENT_LEFT:  # nobody is there to hear it
                 await send(message)
 
         limit = self._upload_limit if path.endswith(UPLOAD_SUFFIX) else self._body_limit
         try:
-            if not self._is_admitted(scope, path):
-                await _turn_away(scope, receive, sending)
+            if not is_known:
+                key = await self._doorkeeper.find(secret, self._now)
+            self._admit(key, scope, paced)
+            if is_encoded:
+                await _refuse_encoding(scope, receive, sending)
                 return
             if "\0" in path:  # no name holds one, and PostgreSQL takes none
                 await not_found(Request(scope))(scope, receive, sending)
@@ -94,6 +113,8 @@ class Edge:
                 raise BodyTooLarge
             counted = receive if declared is not None else _counting(receive, limit)
             await self._app(scope, counted, sending)
+        except DomainError as error:  # refused at the door: further in, the application answers
+            await respond(Request(scope), error)(scope, receive, sending)
         except BodyTooLarge:
             if status:
                 raise
@@ -106,19 +127,26 @@ class Edge:
         finally:
             self._note(scope, status, time.perf_counter() - started)
 
-    def _is_admitted(self, scope: Scope, path: str) -> bool:
-        """Whether the request carries the key that is asked for; as fast whatever it carries."""
-        if self._key is None or path in PUBLIC:
-            return True
-        given = next((v for name, v in scope["headers"] if name == b"authorization"), b"")
-        scheme, _, key = given.partition(b" ")
-        digest = hashlib.sha256(key.strip()).digest()
-        return hmac.compare_digest(digest, self._key) and scheme.lower() == b"bearer"
+    def _now(self) -> int:
+        """The present in microseconds, by the clock of the house."""
+        now: int = self._application.state.house.now_micros()
+        return now
 
-    async def _hurry(self, handle: Handle, scope: Scope, receive: Receive, send: Send) -> int:
+    def _admit(self, key: Key | None, scope: Scope, paced: list[Header]) -> None:
+        """Note whose request it is, and count it. Errors: RateLimited."""
+        if key is not None:
+            scope[KEY] = key
+            if self._pacer is not None:
+                self._pacer.pass_(key.id, paced)
+
+    async def _hurry(
+        self, handle: Handle, key: Key | None, scope: Scope, receive: Receive, send: Send
+    ) -> int:
         """Answer a request of the express lane; the status of the answer."""
         request = Request(scope, receive)
+        paced: list[Header] = []
         try:
+            self._admit(key, scope, paced)
             response = await handle(request)
         except ClientDisconnect:
             return CLIENT_LEFT
@@ -127,7 +155,7 @@ class Edge:
         start = {
             "type": "http.response.start",
             "status": response.status_code,
-            "headers": response.raw_headers,
+            "headers": [*response.raw_headers, *paced] if paced else response.raw_headers,
         }
         await send(start)
         await send({"type": "http.response.body", "body": response.body})
@@ -159,11 +187,19 @@ class Edge:
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 
-def _content_length(scope: Scope) -> int | None:
+def _read_head(scope: Scope) -> tuple[int | None, bytes | None, bool]:
+    """The length that the body is said to have, the key that is shown, and whether the body is
+    compressed."""
+    length, secret, is_encoded = None, None, False
     for name, value in scope["headers"]:
         if name == b"content-length":
-            return int(value) if value.isdigit() else None
-    return None
+            length = int(value) if value.isdigit() and len(value) < MOST_DIGITS else None
+        elif name == b"authorization":
+            scheme, _, shown = value.partition(b" ")
+            secret = (shown.strip() or None) if scheme.lower() == b"bearer" else None
+        elif name == b"content-encoding":
+            is_encoded = value.strip().lower() not in (b"", b"identity")
+    return length, secret, is_encoded
 
 
 def _counting(receive: Receive, limit: int) -> Receive:
@@ -181,13 +217,13 @@ def _counting(receive: Receive, limit: int) -> Receive:
     return counted
 
 
-async def _turn_away(scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse_encoding(scope: Scope, receive: Receive, send: Send) -> None:
     response = problem(
-        401,
-        "unauthorized",
-        "This service asks for a key: send it as `Authorization: Bearer …`.",
+        415,
+        "unsupported_media_type",
+        "Bodies are taken as they are: send this one without Content-Encoding.",
         instance=Request(scope).url.path,
-        headers={"WWW-Authenticate": "Bearer"},
+        headers={"Accept-Encoding": "identity"},
     )
     await response(scope, receive, send)
 

@@ -143,6 +143,7 @@ def _operation(method: str, path: str, operation: Schema) -> Iterator[str]:
     yield ""
     if text := operation.get("description") or operation.get("summary"):
         yield from (text.strip(), "")
+    yield from (_key_for(operation), "")
     if operation.get("parameters"):
         rows = [
             (f"`{one['name']}`", one["in"], *_facts(one.get("schema", {}), one))
@@ -161,6 +162,15 @@ def _operation(method: str, path: str, operation: Schema) -> Iterator[str]:
             f": {' · '.join(shapes)}" if shapes else ""
         )
     yield ""
+
+
+def _key_for(operation: Schema) -> str:
+    """What key an operation asks for, in a line."""
+    names = [name for one in operation.get("security", ()) for name in next(iter(one.values()))]
+    if not names:
+        return "Needs no key."
+    bound = ", of all workspaces" if operation.get("x-whole-house") else ""
+    return f"Key: {' or '.join(f'`{name}`' for name in names)}{bound}."
 
 
 def _shape(name: str, schema: Schema) -> Iterator[str]:

@@ -10,6 +10,9 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 from starlette.responses import Response
 
+from app.api.dependencies import house_for
+from app.api.letting import KEY, let_in
+from app.api.scopes import need_of
 from app.core.errors import InvalidRequest
 
 JSON = "application/json"
@@ -39,7 +42,7 @@ class JsonRoute(APIRoute):
         plain = not (needs.query_params or needs.header_params or needs.cookie_params)
         plain = plain and len(needs.dependencies) == 1 and len(needs.body_params) <= 1
         if plain and (self.methods or set()) <= {"POST", "PUT", "PATCH"}:
-            self.short = self._short_handler()
+            self.short = self._guarded(self._short_handler())
             return self.short
         usual = super().get_route_handler()
         known = frozenset(parameter.alias for parameter in needs.query_params)
@@ -51,7 +54,22 @@ class JsonRoute(APIRoute):
                 check_json(await request.body())
             return await usual(request)
 
-        return handle
+        return self._guarded(handle)
+
+    def _guarded(self, handle: Handle) -> Handle:
+        """The handler for requests whose key allows it."""
+        (method,) = self.methods or {"GET"}
+        need = need_of(method, self.path)
+        has_workspace = any(one.alias == "workspace" for one in self.dependant.query_params)
+
+        async def guarded(request: Request) -> Response:
+            key = request.scope.get(KEY)
+            if key is None:
+                return await handle(request)
+            with let_in(key, need, request, self.path, takes_workspace=has_workspace):
+                return await handle(request)
+
+        return guarded
 
     def _short_handler(self) -> Handle:
         needs = self.dependant
@@ -67,7 +85,7 @@ class JsonRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             values: dict[str, Any] = dict(request.path_params)
-            values[house_name] = request.app.state.house
+            values[house_name] = house_for(request)
             if needs.request_param_name:
                 values[needs.request_param_name] = request
             if read is not None and body is not None:

@@ -14,8 +14,9 @@ from app.main import create_app
 from app.settings import Settings
 from app.store.processlock import DatabaseInUse
 
-COMMANDS_OWN = {"host": "127.0.0.1", "port": 0, "backup_interval_seconds": 0}
-"""Settings of a service that lasts as long as a command: it does nothing by itself."""
+COMMANDS_OWN = {"host": "127.0.0.1", "port": 0, "backup_interval_seconds": 0, "auth": "off"}
+"""Settings of a service that lasts as long as a command: it does nothing by itself, and asks for
+no key, since whoever opens the database has everything."""
 
 TIMEOUT = httpx.Timeout(600, connect=5)
 TRIES = 6

@@ -13,11 +13,12 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
 
-from app.commands.trouble import MISUSED, Say, Trouble, plainly, require_folder
+from app.commands.trouble import MISUSED, Say, Trouble, plainly, require_folder, sqlite_file
 from app.commands.wire import JoinedProtocol
 from app.main import create_app
 from app.settings import Settings
 from app.store.database import Store
+from app.store.keys import has_keys
 
 BACKLOG = 2048
 OPEN_FILES = 65_536
@@ -83,6 +84,7 @@ def serve(settings: Settings, *, say: Say, warn: Say) -> None:
     listener = bind(settings)
     with listener, plainly():
         wait_for_database(settings, warn=warn)
+        require_key(settings, listener)
         host, port = reachable(listener)
         here = settings.model_copy(update={"host": host, "port": port})
         app = create_app(here)
@@ -122,14 +124,6 @@ def bind(settings: Settings) -> socket.socket:
     except OSError as error:
         raise Trouble(f"MEMBUDGET_HOST: {host!r} is no address of this machine.") from error
     family, _, _, _, address = found[0]
-    is_open = settings.key is None and settings.auth != "off"
-    if is_open and not ipaddress.ip_address(address[0]).is_loopback:
-        raise Trouble(
-            f"Without a key anybody who reaches {host} could use and change everything. Set "
-            "MEMBUDGET_ADMIN_KEY, or serve 127.0.0.1, or put a gateway that checks callers in "
-            "front and set MEMBUDGET_AUTH=off.",
-            code=MISUSED,
-        )
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -142,6 +136,37 @@ def bind(settings: Settings) -> socket.socket:
             f"Cannot listen on {host}:{port} ({reason}); choose another with --port."
         ) from error
     return listener
+
+
+def require_key(settings: Settings, listener: socket.socket) -> None:
+    """Refuse to serve strangers without a key. Errors: Trouble."""
+    if settings.auth == "off" or settings.admin_key is not None or _has_keys(settings):
+        return
+    if settings.auth == "on":
+        raise Trouble(
+            "MEMBUDGET_AUTH=on needs a key: set MEMBUDGET_ADMIN_KEY, or make one with "
+            "membudget-server keys create NAME --scope admin.",
+            code=MISUSED,
+        )
+    if not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
+        raise Trouble(
+            f"Without a key anybody who reaches {settings.host} could use and change everything. "
+            "Set MEMBUDGET_ADMIN_KEY, or make a key with membudget-server keys create, or serve "
+            "127.0.0.1, or put a gateway that checks callers in front and set MEMBUDGET_AUTH=off.",
+            code=MISUSED,
+        )
+
+
+def _has_keys(settings: Settings) -> bool:
+    """Whether the database holds a key; one that is not there yet holds none."""
+    path = sqlite_file(settings.database_url)
+    if settings.database_url.startswith("sqlite") and (path is None or not path.exists()):
+        return False
+    store = Store(settings.database_url)
+    try:
+        return store.read_now(has_keys)
+    finally:
+        store.engine.dispose()
 
 
 def reachable(listener: socket.socket) -> tuple[str, int]:

@@ -8,6 +8,11 @@ DomainError
 │   ├── NotAvailable      not_available        a field that this version does not have yet
 │   ├── BackupDamaged     backup_damaged       a backup is not what was written
 │   └── BackupUnreadable  backup_unreadable    a backup is of a version that cannot be read here
+├── Unauthorized          unauthorized          no key came, or one that is not known here
+├── Forbidden             forbidden             the key does not allow it
+│   ├── MissingScope      missing_scope         the key lacks the scope that the path asks for
+│   └── BoundKey          bound_key             the path is about all workspaces, the key about some
+├── RateLimited           rate_limited          the key has sent as many requests as it may
 ├── NotFound              not_found             no such object in this workspace
 │   └── UnknownAgent      unknown_agent         strict was asked for and no agent has this name
 ├── Conflict              conflict              the object is in another state than asked for
@@ -71,6 +76,26 @@ class BackupDamaged(InvalidRequest):
 
 class BackupUnreadable(InvalidRequest):
     code = "backup_unreadable"
+
+
+class Unauthorized(DomainError):
+    code = "unauthorized"
+
+
+class Forbidden(DomainError):
+    code = "forbidden"
+
+
+class MissingScope(Forbidden):
+    code = "missing_scope"
+
+
+class BoundKey(Forbidden):
+    code = "bound_key"
+
+
+class RateLimited(DomainError):
+    code = "rate_limited"
 
 
 class NotFound(DomainError):

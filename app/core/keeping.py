@@ -24,6 +24,8 @@ KEPT = {
     "policy_heads": "one row for each workspace",
     "policy_versions": "one row for each change by a person or a file; any can be restored",
     "policy_files": "one row for each watched file",
+    "keys": "one row for each key, until it is revoked",
+    "key_changes": "one row",
     "usage_cells": "sums, which stay when events go: a row for each hour and combination in use",
     "usage_marks": "one row for each workspace",
     "memories": "the policy of retention rules them, by scope",

@@ -1,6 +1,6 @@
 """Find single entries of a workspace's policy, and say what may be done with them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,6 @@ from app.core.errors import Conflict, InvalidRequest, NotFound
 from app.core.policy_documents import DEFAULT_WORKSPACE, Document
 from app.core.policy_faults import Faults
 
-LONGEST_QUOTE = 60
 MAX_NEAREST = 3
 LEAST_LIKENESS = 50  # ours: of 100; names less alike help nobody
 MAX_NAMED = 10
@@ -63,10 +62,9 @@ def find_entry(document: Document, entry: Entry, *, known: Iterable[str]) -> Any
 
 def unknown(word: str, name: str, known: Iterable[str]) -> NotFound:
     """That there is no such thing, and what is called nearly so."""
-    quoted = name if len(name) <= LONGEST_QUOTE else name[: LONGEST_QUOTE - 1] + "…"
     found = process.extract(name, list(known), limit=MAX_NEAREST, score_cutoff=LEAST_LIKENESS)
     nearest = [near for near, _, _ in found]
-    detail = f'There is no {word} "{quoted}"'
+    detail = f"There is no {word} of this name"
     if not nearest:
         return NotFound(f"{detail}.")
     return NotFound(f"{detail}; the nearest names are {', '.join(nearest)}.", nearest=nearest)
@@ -92,14 +90,20 @@ def deleted_with(document: Document, entry: Entry) -> Iterator[tuple[str, str | 
     yield entry.section, entry.name
 
 
-def require_unused(profile: str, workspace: str, documents: Mapping[str, Document]) -> None:
+def require_unused(
+    profile: str,
+    workspace: str,
+    documents: Mapping[str, Document],
+    *,
+    sees: Callable[[str], bool],
+) -> None:
     """Refuse to delete a profile that is somebody's. Errors: Conflict, with their names.
 
     `documents` holds the merged document of the workspace and, where `default` is meant, what
-    the other workspaces state themselves.
+    the other workspaces state themselves. `sees`: which workspaces may be spoken of.
     """
     uses = [
-        user if of == workspace else f"{of}: {user}"
+        user if of == workspace else f"{of}: {user}" if sees(of) else "another workspace"
         for of, document in documents.items()
         if of == workspace or (document.get("profiles") or {}).get(profile) is None
         for user in _uses(profile, document)

@@ -400,7 +400,7 @@ def _default_profile(document: Document, profiles: Mapping[str, Profile]) -> str
 def _unknown(match: AgentMatch) -> UnknownAgent:
     nearest = ", ".join(name for name, _ in match.candidates[:3])
     return UnknownAgent(
-        f'no agent is called "{_quote(match.requested)}"'
+        "no agent is called so"
         + (f"; the nearest names are {nearest}" if nearest else "; no agents are assigned"),
         candidates=[{"name": name, "score": score} for name, score in match.candidates],
     )

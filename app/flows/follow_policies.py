@@ -1,7 +1,7 @@
 """Import policy files, and follow the watched ones and what other replicas change."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -58,10 +58,14 @@ async def import_policy(
     workspace: str,
     replaces: bool,
     dry_run: bool,
+    allow: Callable[[str], object],
     now: datetime,
 ) -> Imported:
-    """Put a file in force, whole or not at all. Errors: InvalidPolicy names every bad field."""
-    file = await to_thread.run_sync(read_checked, shelf, content, workspace, replaces)
+    """Put a file in force, whole or not at all. Errors: InvalidPolicy names every bad field.
+
+    `allow` raises for a workspace that the file must not speak about.
+    """
+    file = await to_thread.run_sync(read_checked, shelf, content, workspace, replaces, allow)
     edits = _edits(file, replaces)
 
     if dry_run:
@@ -123,7 +127,7 @@ async def _apply(
     key = str(path)
     if await store.read(lambda tx: policies.file_hash(tx, key)) == digest:
         return
-    file = await to_thread.run_sync(read_checked, shelf, content, DEFAULT_WORKSPACE, False)
+    file = await to_thread.run_sync(read_checked, shelf, content, DEFAULT_WORKSPACE, False, str)
     edits = _edits(file, replaces=False)
     at = micros(now)
 
@@ -141,12 +145,20 @@ async def _apply(
     log.info("policy_file_applied", file=path.name, versions=versions)
 
 
-def read_checked(shelf: PolicyShelf, content: bytes, workspace: str, replaces: bool) -> PolicyFile:
+def read_checked(
+    shelf: PolicyShelf,
+    content: bytes,
+    workspace: str,
+    replaces: bool,
+    allow: Callable[[str], object],
+) -> PolicyFile:
     """A file whose documents are good, each for itself. Errors: InvalidPolicy, NotAvailable.
 
     Names that point nowhere are told beside other faults; else they are left to the change.
     """
     file = read_policy(content, workspace)
+    for name in file.documents:
+        allow(name)
 
     def held(name: str) -> Document:
         document = shelf.book(name).document

@@ -47,12 +47,14 @@ async def restore(
 ) -> Memory:
     """Make a memory active again that was archived or deleted; an active one stays as it is.
 
-    It is looked for in the workspace named, else in the one in its id, else in `default`.
+    It is looked for in the workspace named, else in the one in its id, else in a home.
     Errors: NotFound, also for what is gone for good.
     """
     if not id_.isprintable():
         raise unknown_memory()
-    homes = [workspace] if workspace else await directory.workspaces_of(store, id_) + ["default"]
+    homes = [workspace] if workspace else await directory.workspaces_of(store, id_)
+    if not workspace:
+        homes = list(dict.fromkeys([*homes, *directory.homes]))
     wanted = Change(id=id_, apply=partial(_active, now=now), states=EVERY)
     for home in homes:
         with suppress(NotFound):

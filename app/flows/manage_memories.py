@@ -97,7 +97,7 @@ def _renumbered(error: DomainError, indexes: Sequence[int]) -> DomainError:
 
 
 async def find(store: Store, directory: Directory, id_: str, workspace: str | None) -> Memory:
-    """A memory: of the workspace named, else of the one in its id, else of `default`.
+    """A memory: of the workspace named, else of the one in its id, else of a home.
 
     Errors: NotFound.
     """
@@ -137,4 +137,4 @@ async def _homes(
     if workspace is not None:
         return [workspace]
     tagged = await directory.workspaces_of(store, id_)
-    return [*tagged, "default"]
+    return list(dict.fromkeys([*tagged, *directory.homes]))

@@ -1,7 +1,7 @@
 """Read policy, change single entries of it, and go back to an earlier version."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,6 +26,9 @@ from app.store.agents import list_agents
 from app.store.database import Store, Tx
 from app.store.policy_changes import Changed, change
 from app.store.shelf import PolicyShelf
+
+Sees = Callable[[str], bool]
+"""Whether a caller may hear of a workspace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +60,14 @@ def read_policy(shelf: PolicyShelf, workspace: str) -> tuple[int, Document]:
     return shelf.version(workspace), shelf.book(workspace).document
 
 
-def read_entry(shelf: PolicyShelf, entry: Entry) -> Any:
-    """What holds for one entry, in the keys that putting it takes. Errors: NotFound."""
+def read_entry(shelf: PolicyShelf, entry: Entry, sees: Sees) -> Any:
+    """What holds for one entry, in the keys that putting it takes.
+
+    Errors: NotFound, with the nearest names; of workspaces those that the caller `sees`.
+    """
     document = shelf.book(entry.workspace).document
     if entry.section == "budget":
-        return find_entry(document, entry, known=shelf.budgets())
+        return find_entry(document, entry, known=filter(sees, shelf.budgets()))
     if entry.section == "agent_assignments" and entry.name is not None:
         if not has_entry(document, entry):
             near = shelf.book(entry.workspace).match(entry.name[:200] or "?", fuzzy=False)
@@ -117,18 +123,22 @@ async def put_entry(
     return not has_entry(changed.held, entry)
 
 
-async def delete_entry(store: Store, shelf: PolicyShelf, entry: Entry, *, now: datetime) -> None:
+async def delete_entry(
+    store: Store, shelf: PolicyShelf, entry: Entry, *, sees: Sees, now: datetime
+) -> None:
     """Take an entry away, with what hangs on it.
 
     A workspace takes its projects along, an agent its aliases; a lower layer's entry is hidden.
     Errors: NotFound; Conflict for a profile in use and for the budget of `default`.
     """
     await shelf.refresh(store)
-    read_entry(shelf, entry)
+    read_entry(shelf, entry, sees)
     document = shelf.book(entry.workspace).document
     if entry.section == "profiles" and entry.name is not None:
         others = shelf.documents() if entry.workspace == DEFAULT_WORKSPACE else {}
-        require_unused(entry.name, entry.workspace, {**others, entry.workspace: document})
+        require_unused(
+            entry.name, entry.workspace, {**others, entry.workspace: document}, sees=sees
+        )
     gone = tuple(deleted_with(document, entry))
 
     await _change(store, shelf, entry.workspace, delete(*gone), "http", now)

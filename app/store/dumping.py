@@ -18,7 +18,15 @@ from app.store import policies
 from app.store.database import Tx
 from app.store.engines import drivers
 from app.store.migrate import current
-from app.store.tables import memories, memory_places, memory_texts, memory_words, metadata
+from app.store.tables import (
+    key_changes,
+    keys,
+    memories,
+    memory_places,
+    memory_texts,
+    memory_words,
+    metadata,
+)
 from app.store.textindex import Indexed, clear_index, index_changes
 
 AT_ONCE = 1_000
@@ -27,7 +35,10 @@ AT_ONCE = 1_000
 DERIVED = (memory_places, memory_words)
 """Made from memories when a backup is restored, as the text index is."""
 
-CARRIED = tuple(table for table in metadata.sorted_tables if table not in DERIVED)
+STAYING = (keys, key_changes)
+"""Who is let in is no part of a backup: a restore revives no key that was revoked."""
+
+CARRIED = tuple(t for t in metadata.sorted_tables if t not in (*DERIVED, *STAYING))
 
 REFUSALS = ("IntegrityError", "DataError", "ProgrammingError")
 """What databases say of rows that they cannot keep."""
@@ -90,7 +101,7 @@ def read(lines: Iterable[bytes]) -> Iterator[tuple[Table, list[tuple[Any, ...]]]
 def _table_of(entry: Any) -> tuple[Table, list[tuple[int, Convert]]]:
     table = metadata.tables[entry["table"]]
     names = [column.name for column in table.columns]
-    if table in DERIVED or entry["columns"] != names:
+    if table not in CARRIED or entry["columns"] != names:
         raise damaged(f"it has other columns of {table.name}")
     binary = [n for n, column in enumerate(table.columns) if isinstance(column.type, LargeBinary)]
     return table, [(index, base64.urlsafe_b64decode) for index in binary]
@@ -110,7 +121,7 @@ def replace(tx: Tx, lines: Iterable[bytes]) -> dict[str, int]:
     """
     epoch = policies.epoch(tx)
     clear_index(tx)
-    for table in metadata.sorted_tables:
+    for table in (*CARRIED, *DERIVED):
         tx.connection.execute(delete(table))
     refusals: tuple[type[Exception], ...] = (
         OverflowError,

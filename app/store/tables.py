@@ -359,6 +359,33 @@ recommendations = Table(
 )
 """`document`: what was proposed and why, and how it was applied, as JSON."""
 
+keys = Table(
+    "keys",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("id", BY_CODE_POINT, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("rights", Text, nullable=False),
+    Column("workspaces", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("digest", LargeBinary, nullable=False),
+    Column("old_digest", LargeBinary),
+    Column("old_until", BigInteger),
+    Column("last_used_at", BigInteger),
+    postgresql_with=HOT,
+)
+"""In the workspace `*`: whoever is let in. Secrets are kept as SHA-256 only; `rights` and
+`workspaces` are JSON lists."""
+
+key_changes = Table(
+    "key_changes",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+)
+"""The row of `*` counts changes to keys, for the replicas to see."""
+
 TEXT_INDEX_TABLES = frozenset(
     "memory_numbers memory_index memory_index_config memory_index_data memory_index_idx"
     " memory_vectors".split()

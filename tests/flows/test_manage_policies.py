@@ -156,14 +156,14 @@ async def test_a_change_is_there_for_whoever_made_it(
     store: Store, shelf: PolicyShelf, now: datetime
 ) -> None:
     assert await put_entry(store, shelf, MINE, PROFILE, now=now) is True
-    assert read_entry(shelf, MINE) == PROFILE
+    assert read_entry(shelf, MINE, bool) == PROFILE
     assert await put_entry(store, shelf, MINE, PROFILE, now=now) is False
     versions, _ = await list_versions(store, "default", before=None, limit=10)
     assert [(one.version, one.source, one.created_at) for one in versions] == [(1, "http", now)]
     other = PolicyShelf(shipped())
     assert await other.refresh(store) is True
     assert await other.refresh(store) is False
-    assert read_entry(other, MINE) == PROFILE
+    assert read_entry(other, MINE, bool) == PROFILE
 
 
 async def test_a_workspace_that_states_nothing_has_the_book_that_compiling_makes(
@@ -203,9 +203,9 @@ async def test_a_refused_change_leaves_no_trace(
         await put_entry(store, shelf, MINE, {**PROFILE, "base_budget": 0}, now=now)
     narrow = Entry(workspace="default", section="profiles", name="specialist-narrow")
     with pytest.raises(Conflict):
-        await delete_entry(store, shelf, narrow, now=now)
+        await delete_entry(store, shelf, narrow, sees=bool, now=now)
     with pytest.raises(NotFound):
-        await delete_entry(store, shelf, MINE, now=now)
+        await delete_entry(store, shelf, MINE, sees=bool, now=now)
     with pytest.raises(NotFound):
         await restore_version(store, shelf, "default", 3, now=now)
     assert (await list_versions(store, "default", before=None, limit=10))[0] == []
@@ -221,6 +221,7 @@ async def test_an_import_of_several_workspaces_is_all_or_nothing(
         "workspace": "default",
         "replaces": False,
         "dry_run": False,
+        "allow": str,
         "now": now,
     }
     with pytest.raises(InvalidPolicy):
@@ -245,7 +246,7 @@ async def test_a_file_is_applied_once_by_many_replicas(
     path.write_text('{"enforcement": "soft"}')
     await follow(store, other, [path], now=now)
     await follow(store, shelf, [path], now=now)
-    assert read_entry(shelf, MINE) == PROFILE, "a file changes only what it states"
+    assert read_entry(shelf, MINE, bool) == PROFILE, "a file changes only what it states"
     assert shelf.book("default").enforcement == "soft"
     versions, _ = await list_versions(store, "default", before=None, limit=10)
     assert [one.source for one in versions] == ["file policy.json", "http", "file policy.json"]

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from app.api.dependencies import HouseDep
 from app.api.paging import Cursor, Limit, Page, from_cursor, page
 from app.api.parameters import Workspace
+from app.api.reach import within_reach
 from app.api.routing import JsonRoute, answer
 from app.api.schemas.policies import Policy
 from app.api.uploads import UPLOAD_DOCS, whole_upload
@@ -83,6 +84,7 @@ async def post_import(
             workspace=workspace,
             replaces=replace,
             dry_run=dry_run,
+            allow=within_reach,
             now=house.now(),
         )
     )

@@ -62,7 +62,7 @@ async def post_run(house: HouseDep, body: RunIn | None = None) -> Response:
     used on average: `downgrade`. A scope more than 10 points off its weight: `adjust_weights`.
     Else `maintain`. What was open for these agents is superseded; no policy changes.
     """
-    body = body or RunIn()
+    body = body or RunIn.model_validate({})
     now = house.now_micros()
     asked = Asked(
         workspace=body.workspace,

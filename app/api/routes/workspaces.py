@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from app.api.dependencies import HouseDep
 from app.api.entries import PUT_ANSWERS, delete, get, page_of, put
 from app.api.paging import Cursor, Limit
+from app.api.reach import is_in_reach
 from app.api.routing import JsonRoute, answer
 from app.api.schemas.policies import BUDGET_BODY, EntryList
 from app.core.policy_entries import Entry
@@ -29,7 +30,9 @@ def _project(id_: str, project: str) -> Entry:
 async def get_workspaces(house: HouseDep, limit: Limit = 1000, cursor: Cursor = None) -> Response:
     """Workspaces that have a budget of their own, each with it."""
     budgets = list_budgets(house.shelf)
-    items = [{**budget, "workspace_id": name} for name, budget in budgets.items()]
+    items = [
+        {**budget, "workspace_id": name} for name, budget in budgets.items() if is_in_reach(name)
+    ]
     return answer(page_of(items, "workspace_id", cursor, limit))
 
 

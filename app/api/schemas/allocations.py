@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.schemas.common import AgentName, Label, Name, ShortText, Task, Tier, Tokens
+from app.api.schemas.common import AgentName, Label, Name, ShortText, Task, Tier, Tokens, Workspace
 from app.api.schemas.memories import Embedding
 from app.core.allocation import Allocation, Request
 from app.core.appraisal import TaskContext
@@ -113,7 +113,7 @@ class AllocateIn(BaseModel):
     """What is to be done: drives complexity detection and relevance."""
     complexity: Tier | None = None
     """Overrides detection."""
-    workspace: Name = "default"
+    workspace: Workspace
     project: Name | None = None
     user: Label | None = None
     session_id: Label | None = None

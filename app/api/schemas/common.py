@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from app.api.reach import home, within_reach
 from app.core.usage import MAX_TOKENS
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
@@ -13,6 +14,13 @@ Tokens = Annotated[int, Field(ge=0, le=MAX_TOKENS, examples=[20000])]
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/*\x00-\x1f\x7f]+$")]
 """A workspace, project, scope or tier: 1 to 200 printable characters, no `/`, no `*`."""
+
+Workspace = Annotated[
+    Name,
+    AfterValidator(within_reach),
+    Field(default_factory=home, json_schema_extra={"default": "default"}),
+]
+"""The workspace that a body names: one that the request's key reaches; its home if left out."""
 
 Label = Annotated[str, Field(min_length=1, max_length=400, pattern=_PRINTABLE)]
 """A user, session, run, model or stage of the caller's: 1 to 400 printable characters."""

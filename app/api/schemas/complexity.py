@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.api.schemas.allocations import ContextIn
-from app.api.schemas.common import Name, Task
+from app.api.schemas.common import Task, Workspace
 from app.core.complexity import Kind
 from app.core.errors import NotAvailable
 
@@ -25,7 +25,7 @@ class ComplexityIn(BaseModel):
     context: ContextIn = ContextIn()
     detector: Literal["rules", "learned"] = "rules"
     """`learned` is not available yet."""
-    workspace: Name = "default"
+    workspace: Workspace
     """Whose signals and multipliers count."""
 
     @model_validator(mode="after")

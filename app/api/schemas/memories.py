@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
-from app.api.schemas.common import AgentName, Label, Name, Tokens
+from app.api.schemas.common import AgentName, Label, Name, Tokens, Workspace
 from app.api.schemas.usage import Metadata
 from app.core.errors import InvalidRequest
 from app.core.memory import DEFAULT_IMPORTANCE, Memory, State, float32
@@ -127,7 +127,7 @@ class MemoryIn(MemoryFields):
 
     id: MemoryId | None = None
     """Your own id, unique in its workspace; one is made if you give none."""
-    workspace: Name = "default"
+    workspace: Workspace
     text: Said
     """Up to a million characters."""
     tokens: Tokens | None = None

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.schemas.common import Name
+from app.api.schemas.common import Workspace
 from app.core.impacts import Replayed
 from app.core.recommendation_data import grant_data
 from app.core.recommendations import Recommendation, Status
@@ -27,7 +27,7 @@ class RunIn(BaseModel):
         le=MAX_DAYS,
         description="The last days, in whole UTC hours, the present one with them.",
     )
-    workspace: Name = "default"
+    workspace: Workspace
 
 
 class GrantOut(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.schemas.allocations import aware
-from app.api.schemas.common import AgentName, Label, Name, Task, Tokens
+from app.api.schemas.common import AgentName, Label, Name, Task, Tokens, Workspace
 from app.api.schemas.memories import Embedding
 from app.core.searching import DEFAULT_LIMIT, Sought
 
@@ -24,7 +24,7 @@ class SearchIn(BaseModel):
     """What is to be found out, in words."""
     query_embedding: Embedding | None = None
     """Of the query; compared with memories' embeddings, which are of the same model."""
-    workspace: Name = "default"
+    workspace: Workspace
     project: Name | None = None
     """Its memories and those of no project; these alone if left out."""
     agent: AgentName | None = None

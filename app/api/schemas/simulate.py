@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.api.schemas.common import AgentName, Label, Name, Tier
+from app.api.schemas.common import AgentName, Label, Tier, Workspace
 from app.core.policy_reading import read_number
 from app.core.profiles import Enforcement
 from app.flows.simulate import Trial
@@ -39,7 +39,7 @@ class SimulateIn(BaseModel):
     agents are resolved in it."""
     agent: AgentName | None = None
     """Only runs of this agent: `type/name`, or a bare name for all types."""
-    workspace: Name = "default"
+    workspace: Workspace
     enforcement: Enforcement = "soft"
     """`hard`: nothing beyond a budget is loaded, and what was cut is unmet."""
 

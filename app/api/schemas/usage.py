@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
-from app.api.schemas.common import AgentName, Label, Name, ShortText, Task, Tier, Tokens
+from app.api.schemas.common import AgentName, Label, Name, ShortText, Task, Tier, Tokens, Workspace
 from app.core.analytics import usd
 from app.core.errors import InvalidRequest
 from app.core.usage import UsageEvent
@@ -64,7 +64,7 @@ class UsageEventIn(BaseModel):
     """`specialists`, `roles`, or any other."""
     task: Task | None = None
     complexity: Tier | None = None
-    workspace: Name = "default"
+    workspace: Workspace
     project: Name | None = None
     user: Label | None = None
     session_id: Label | None = None
