@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from sqlalchemy import Connection, Table
 
 from app.core.errors import DomainError, Unavailable
+from app.core.spending import CostBudget
 from app.core.usage import CellId
 from app.store.engines import PG_WRITERS, READERS, make_engine, translated
 from app.store.groupcommit import GroupCommit
@@ -46,6 +47,8 @@ class Notes:
     """Entries appended to each cell of a workspace since it was last rewritten."""
     crowded: set[tuple[str, str]] = field(default_factory=set)
     """Workspace and agent pairs that have too many scopes to pack in one row."""
+    budgets: dict[str, tuple[int, list[CostBudget]]] = field(default_factory=dict)
+    """The budgets in USD of a workspace, and the version of its costs that they are of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +221,7 @@ class Store:
         self._notes.seen.clear()
         self._notes.appended.clear()
         self._notes.crowded.clear()
+        self._notes.budgets.clear()
 
     def start(self) -> None:
         """Start the writer's threads."""

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from app.core.usage import DAY, HOUR, MONTH, UsageEvent, fold, month_start
 from app.flows.audit import NAMED, Audited, audit
+from app.store.appending import append_many
 from app.store.cells import add_to_cells
 from app.store.database import Store
 from app.store.tables import allocations
-from app.store.usage import append_many
 from tests.core.runs import BASE, DAY_US, run, runs
 
 uses_database = settings(

@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from app.api.schemas.common import AgentName, Label, Name, ShortText, Task, Tier, Tokens
 from app.core.analytics import usd
 from app.core.errors import InvalidRequest
+from app.core.pricing import Service
+from app.core.raw_usage import read_usage
 from app.core.usage import UsageEvent
 from app.core.windows import micros, moment
 
@@ -36,15 +38,67 @@ def _bounded(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-def _to_nano(usd: Decimal) -> Decimal:
+def to_nano(usd: Decimal) -> Decimal:
     """Rounded to the nano-dollars that are booked: sums of floats have no end otherwise."""
     return usd.quantize(NANO, rounding=ROUND_HALF_EVEN)
 
 
 NANO = Decimal("1e-9")
 EventId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/\x00-\x1f\x7f]+$")]
-Cost = Annotated[Decimal, Field(ge=0, le=100_000), AfterValidator(_to_nano)]
+Cost = Annotated[Decimal, Field(ge=0, le=100_000), AfterValidator(to_nano)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_bounded)]
+RawUsage = Annotated[dict[str, Any], AfterValidator(_bounded)]
+"""What a provider said of tokens, in any of the shapes that are known."""
+
+COUNTS = (
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+)
+
+
+class Counted(Protocol):
+    """A body that has counts of tokens, or the usage that they are in."""
+
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_tokens: int | None
+    cache_write_tokens: int | None
+    reasoning_tokens: int | None
+    usage: dict[str, Any] | None
+    service: Service | None
+
+
+def counts_in(given: Counted, *loc: str | int) -> dict[str, Any]:
+    """The counts of a body by the names of core. Errors: InvalidRequest for both kinds at once."""
+    if given.usage is None:
+        stated = {name: getattr(given, name) for name in COUNTS}
+        return {**stated, "service": given.service}
+    twice = [name for name in COUNTS if getattr(given, name) is not None]
+    if twice:
+        raise InvalidRequest(
+            "Give the provider's `usage`, or the counts themselves, not both.",
+            errors=[{"loc": ["body", *loc, name], "msg": "goes without usage"} for name in twice],
+        )
+    try:
+        reported = read_usage(given.usage)
+    except InvalidRequest as error:
+        raise InvalidRequest(
+            error.detail,
+            errors=[{**one, "loc": ["body", *loc, *one["loc"][1:]]} for one in error.errors],
+        ) from error
+    counts = reported.counts
+    return {
+        "input_tokens": counts.input,
+        "output_tokens": counts.output,
+        "cached_tokens": counts.cached,
+        "cache_write_tokens": counts.cache_write or None,
+        "cache_write_1h_tokens": counts.cache_write_1h or None,
+        "reasoning_tokens": counts.reasoning or None,
+        "service": given.service or (None if reported.service == "standard" else reported.service),
+    }
 
 
 class UsageEventIn(BaseModel):
@@ -86,8 +140,18 @@ class UsageEventIn(BaseModel):
     output_tokens: Tokens | None = None
     cached_tokens: Tokens | None = None
     """The part of `input_tokens` that was read from a cache."""
+    cache_write_tokens: Tokens | None = None
+    """The part of `input_tokens` that was written to a cache."""
+    reasoning_tokens: Tokens | None = None
+    """The part of `output_tokens` that was reasoning."""
+    usage: RawUsage | None = None
+    """In place of the counts above: the usage that the provider reported, as it is (OpenAI,
+    Anthropic, Gemini, LiteLLM, OpenTelemetry attributes)."""
+    service: Service | None = None
+    """How the provider served the call, if not the standard way: `batch` and others have prices of
+    their own."""
     cost_usd: Cost | None = None
-    """Cost in USD, as a number or a string."""
+    """Cost in USD, as a number or a string; worked out from the model's price if left out."""
     duration_seconds: Annotated[float, Field(ge=0, le=31_536_000)] | None = None
     success: bool | None = None
     error: ShortText | None = None
@@ -174,9 +238,7 @@ def to_event(
         stage=given.stage,
         task=given.task,
         scopes=given.scopes or {},
-        input_tokens=given.input_tokens,
-        output_tokens=given.output_tokens,
-        cached_tokens=given.cached_tokens,
+        **counts_in(given, index),
         cost_nano_usd=nano(given.cost_usd),
         duration_seconds=given.duration_seconds,
         success=given.success,
@@ -238,7 +300,13 @@ class UsageEventOut:
     input_tokens: int | None
     output_tokens: int | None
     cached_tokens: int | None
+    cache_write_tokens: int | None
+    reasoning_tokens: int | None
+    service: str | None
     cost_usd: str | None
+    """Null where nobody knows the price: unpriced, not free."""
+    price_version: str | None
+    """The prices that the cost was worked out with; null where the sender gave it."""
     duration_seconds: float | None
     success: bool | None
     error: str | None
@@ -280,7 +348,11 @@ def event_out(event: UsageEvent) -> UsageEventOut:
         input_tokens=event.input_tokens,
         output_tokens=event.output_tokens,
         cached_tokens=event.cached_tokens,
+        cache_write_tokens=event.cache_write_tokens,
+        reasoning_tokens=event.reasoning_tokens,
+        service=event.service,
         cost_usd=None if cost is None else usd(cost),
+        price_version=event.price_version,
         duration_seconds=event.duration_seconds,
         success=event.success,
         error=event.error,

@@ -1,0 +1,279 @@
+"""Keep budgets in USD, and what their windows have spent."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import and_, delete, func, or_, select
+
+from app.core.ids import base32, tag_of
+from app.core.spending import (
+    LEVELS,
+    CostAlert,
+    CostBudget,
+    CostThreshold,
+    Slot,
+    Subject,
+    due,
+    is_agent,
+    period,
+)
+from app.core.windows import DAY_S, MICROS, pieces
+from app.store.agents import names_like
+from app.store.analytics import Source, read_groups
+from app.store.cost_heads import begin_change
+from app.store.database import Tx, dumps, in_chunks
+from app.store.groupcache import GroupCache
+from app.store.tables import cost_alerts, cost_budgets, cost_totals, usage_events
+
+LOOKBACK = DAY_S * MICROS
+"""A new budget of runs counts what runs have spent for so long before it was made."""
+
+_ONCE = "ON CONFLICT DO NOTHING"
+
+
+def read_budgets(tx: Tx, workspace: str) -> list[CostBudget]:
+    """The budgets of a workspace, by name."""
+    table = cost_budgets.c
+    query = select(cost_budgets).where(table.workspace == workspace).order_by(table.name)
+    return [to_core(row.name, json.loads(row.document)) for row in tx.connection.execute(query)]
+
+
+def put_budget(tx: Tx, workspace: str, budget: CostBudget, *, now: int) -> bool:
+    """Make a budget, or put it in another's place; answers whether it is new.
+
+    Its current window counts what was spent before; alerts that are due then are raised.
+    """
+    version = begin_change(tx, workspace, now)
+    before = {one.name: one for one in read_budgets(tx, workspace)}.get(budget.name)
+    if before is not None and _counts_the_same(before, budget):
+        totals = read_totals(tx, workspace, budget.name)
+    else:
+        _clear(tx, workspace, budget.name)
+        totals = count(tx, workspace, budget, now)
+    tx.insert_many(
+        cost_budgets,
+        [(workspace, budget.name, dumps({**to_data(budget), "version": version, "at": now}))],
+        tail="ON CONFLICT (workspace, name) DO UPDATE SET document = excluded.document",
+    )
+    add_totals(tx, workspace, {} if before and _counts_the_same(before, budget) else totals)
+    add_alerts(tx, workspace, (one for at in totals for one in due(budget, at, totals[at], now)))
+    return before is None
+
+
+def delete_budget(tx: Tx, workspace: str, name: str, *, now: int) -> bool:
+    """Delete a budget with its totals and alerts; answers whether it was there."""
+    if all(one.name != name for one in read_budgets(tx, workspace)):
+        return False
+    begin_change(tx, workspace, now)
+    _clear(tx, workspace, name)
+    table = cost_budgets.c
+    tx.connection.execute(
+        delete(cost_budgets).where(table.workspace == workspace, table.name == name)
+    )
+    return True
+
+
+def _counts_the_same(one: CostBudget, other: CostBudget) -> bool:
+    return (one.window, one.subject, one.zone.key) == (
+        other.window,
+        other.subject,
+        other.zone.key,
+    )
+
+
+def _clear(tx: Tx, workspace: str, name: str) -> None:
+    for table in (cost_totals, cost_alerts):
+        its = and_(table.c.workspace == workspace, table.c.budget == name)
+        tx.connection.execute(delete(table).where(its))
+
+
+def count(tx: Tx, workspace: str, budget: CostBudget, now: int) -> dict[Slot, int]:
+    """What the present window of a budget has spent, or its runs of the last day."""
+
+    if budget.window == "event":
+        return {}
+    if budget.window == "run":
+        return _by_run(tx, workspace, budget, now)
+    start, end = period(budget.window, now, budget.zone)
+    return {Slot(budget=budget.name, start=start): spent(tx, workspace, budget, start, end)}
+
+
+def spent(tx: Tx, workspace: str, budget: CostBudget, since: int, until: int) -> int:
+    """What the events of a stretch of time cost that a budget covers: from cells where it can."""
+    kind, name = budget.subject.kind, budget.subject.name
+    if kind == "run":
+        table = usage_events.c
+        query = select(func.sum(table.cost_nano_usd)).where(
+            table.workspace == workspace,
+            table.at >= since,
+            table.at < until,
+            table.run_id == name,
+        )
+        return int(tx.connection.execute(query).scalar() or 0)
+    agents = names_like(tx, workspace, name) if kind == "agent" else ()
+    source = Source(tx, GroupCache(), workspace, agents)
+    by = kind if kind in ("project", "user") else ""
+    groups = read_groups(source, by, pieces(since, until, now=until, is_last=False))
+    group = groups.get(name if by else "")
+    return 0 if group is None else group.cell.cost
+
+
+def _by_run(tx: Tx, workspace: str, budget: CostBudget, now: int) -> dict[Slot, int]:
+    table = usage_events.c
+    query = (
+        select(table.run_id, table.agent, func.sum(table.cost_nano_usd).label("cost"))
+        .where(
+            table.workspace == workspace,
+            table.at >= now - LOOKBACK,
+            table.run_id.is_not(None),
+            table.cost_nano_usd > 0,
+        )
+        .group_by(table.run_id, table.agent)
+    )
+    kind, name = budget.subject.kind, budget.subject.name
+    if kind in ("project", "user"):
+        query = query.where(table[kind] == name)
+    elif kind == "run":
+        query = query.where(table.run_id == name)
+    found: dict[Slot, int] = {}
+    for row in tx.connection.execute(query):
+        if kind != "agent" or is_agent(name, row.agent):
+            slot = Slot(budget=budget.name, start=0, key=row.run_id)
+            found[slot] = found.get(slot, 0) + int(row.cost)
+    return found
+
+
+def read_totals(
+    tx: Tx, workspace: str, budget: str, slots: Iterable[Slot] | None = None
+) -> dict[Slot, int]:
+    """What windows of a budget have spent, of those that are counted yet; all if not said which."""
+    table = cost_totals.c
+    query = select(table.start, table.key, table.used).where(
+        table.workspace == workspace, table.budget == budget
+    )
+    if slots is None:
+        queries = [query]
+    else:
+        by_start: dict[int, list[str]] = {}
+        for slot in slots:
+            by_start.setdefault(slot.start, []).append(slot.key)
+        queries = [
+            query.where(table.start == start, table.key.in_(chunk))
+            for start, keys in sorted(by_start.items())
+            for chunk in in_chunks(keys)
+        ]
+    return {
+        Slot(budget=budget, start=row.start, key=row.key): row.used
+        for one in queries
+        for row in tx.connection.execute(one)
+    }
+
+
+def add_totals(tx: Tx, workspace: str, deltas: Mapping[Slot, int]) -> None:
+    """Add to totals, in the order of their keys."""
+    rows = sorted(
+        (workspace, slot.budget, slot.start, slot.key, more) for slot, more in deltas.items()
+    )
+    tail = "ON CONFLICT (workspace, budget, start, key) DO UPDATE SET used ="
+    tx.insert_many(cost_totals, rows, tail=f"{tail} cost_totals.used + excluded.used")
+
+
+def add_alerts(tx: Tx, workspace: str, alerts: Iterable[CostAlert]) -> None:
+    """Keep alerts, each once for its window and level."""
+    rows = {
+        (one.slot, one.level): (
+            workspace,
+            one.slot.budget,
+            one.slot.start,
+            one.slot.key,
+            one.level,
+            _alert_id(workspace, one),
+            one.at,
+            str(one.share),
+            one.used,
+            one.limit,
+        )
+        for one in reversed(list(alerts))  # the first of its kind is the one that stays
+    }
+    tx.insert_many(cost_alerts, sorted(rows.values()), tail=_ONCE)
+
+
+def _alert_id(workspace: str, alert: CostAlert) -> str:
+
+    name = f"{alert.slot.budget}\0{alert.slot.start}\0{alert.slot.key}"
+    digest = hashlib.blake2b(name.encode(), digest_size=10).digest()
+    rank = LEVELS.index(alert.level)  # of those that come at once the gravest is listed first
+    return f"cal_{base32(int.from_bytes(digest, 'big'), 16)}{rank}_{tag_of(workspace)}"
+
+
+def list_alerts(
+    tx: Tx,
+    workspace: str,
+    *,
+    budget: str | None,
+    since: int | None,
+    until: int | None,
+    before: tuple[int, str] | None,
+    limit: int,
+) -> list[tuple[str, CostAlert]]:
+    """Alerts with their ids, newest first."""
+    table = cost_alerts.c
+    query = select(cost_alerts).where(table.workspace == workspace)
+    if budget is not None:
+        query = query.where(table.budget == budget)
+    if since is not None:
+        query = query.where(table.at >= since)
+    if until is not None:
+        query = query.where(table.at < until)
+    if before is not None:
+        at, id_ = before
+        query = query.where(or_(table.at < at, and_(table.at == at, table.id < id_)))
+    query = query.order_by(table.at.desc(), table.id.desc()).limit(limit)
+    return [
+        (
+            row.id,
+            CostAlert(
+                slot=Slot(budget=row.budget, start=row.start, key=row.key),
+                level=row.level,
+                share=Decimal(row.share),
+                at=row.at,
+                used=row.used,
+                limit=row.cap,
+            ),
+        )
+        for row in tx.connection.execute(query)
+    ]
+
+
+def to_data(budget: CostBudget) -> dict[str, Any]:
+    """A budget as plain data."""
+    return {
+        "limit": budget.limit,
+        "window": budget.window,
+        "thresholds": [[one.level, str(one.share)] for one in budget.thresholds],
+        "hard": budget.is_hard,
+        "subject": [budget.subject.kind, budget.subject.name],
+        "zone": budget.zone.key,
+    }
+
+
+def to_core(name: str, data: Mapping[str, Any]) -> CostBudget:
+    """The budget of plain data."""
+    kind, subject = data["subject"]
+    return CostBudget(
+        name=name,
+        limit=data["limit"],
+        window=data["window"],
+        thresholds=_thresholds(data["thresholds"]),
+        is_hard=data["hard"],
+        subject=Subject(kind=kind, name=subject),
+        zone=ZoneInfo(data["zone"]),
+    )
+
+
+def _thresholds(data: Sequence[Sequence[Any]]) -> tuple[CostThreshold, ...]:
+    return tuple(CostThreshold(level=level, share=Decimal(share)) for level, share in data)
