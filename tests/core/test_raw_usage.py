@@ -40,7 +40,10 @@ VECTORS: list[tuple[dict[str, Any], Reported]] = [
             "input_tokens": 5,
             "cache_read_input_tokens": 128_955,
             "cache_creation_input_tokens": 1_253,
-            "cache_creation": {"ephemeral_5m_input_tokens": 253, "ephemeral_1h_input_tokens": 1_000},
+            "cache_creation": {
+                "ephemeral_5m_input_tokens": 253,
+                "ephemeral_1h_input_tokens": 1_000,
+            },
             "output_tokens": 77,
             "service_tier": "batch",
         },
@@ -61,9 +64,7 @@ VECTORS: list[tuple[dict[str, Any], Reported]] = [
             "thoughtsTokenCount": 300,
             "totalTokenCount": 1_550,
         },
-        Reported(
-            shape="gemini", counts=Counts(input=1_050, output=500, cached=600, reasoning=300)
-        ),
+        Reported(shape="gemini", counts=Counts(input=1_050, output=500, cached=600, reasoning=300)),
     ),
     (
         {

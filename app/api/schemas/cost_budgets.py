@@ -60,9 +60,9 @@ class CostBudgetIn(BaseModel):
     thresholds: (
         Annotated[list[Share], Field(max_length=4)] | dict[CostLevel, Share | None] | None
     ) = None
-    """Shares at which alerts are raised: by level, or in rising order; 0.25, 0.5, 0.75 and 1 if
-    left out. Of a list those below 1 are info, warning, critical, and one from 1 on is
-    budget_exceeded."""
+    """Shares at which alerts are raised: by level (null leaves one out), or in rising order; 0.25,
+    0.5, 0.75 and 1 if left out. Of a list those below 1 are info, warning, critical, and one from
+    1 on is budget_exceeded."""
     enforcement: Literal["soft", "hard"] = "soft"
     """`hard`: usage that would pass it is refused, and no run may begin when it is spent."""
     scope: ScopeIn | None = None
@@ -96,7 +96,8 @@ class CostBudgetOut:
     workspace: str
     usd: str
     window: CostWindow
-    thresholds: Mapping[CostLevel, float]
+    thresholds: Mapping[CostLevel, float | None]
+    """Null: this level is not raised."""
     enforcement: Literal["soft", "hard"]
     scope: Mapping[str, str]
     timezone: str
@@ -261,7 +262,10 @@ def budget_out(workspace: str, standing: Standing) -> CostBudgetOut:
         workspace=workspace,
         usd=usd(budget.limit),
         window=budget.window,
-        thresholds={one.level: float(one.share) for one in budget.thresholds},
+        thresholds={
+            **dict.fromkeys(LEVELS),
+            **{one.level: float(one.share) for one in budget.thresholds},
+        },
         enforcement=_enforcement(budget),
         scope={budget.subject.kind: budget.subject.name},
         timezone=budget.zone.key,
