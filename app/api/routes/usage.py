@@ -57,9 +57,15 @@ async def post_usage(request: Request, house: HouseDep) -> Response:
 def _events(raw: bytes, kind: str, house: House) -> list[UsageEvent]:
     given = read_cloudevents(raw) if kind.startswith(CLOUDEVENTS) else read_events(raw)
     now = house.now()
-    charge = house.costs.charge
     return [
-        charge(to_event(one, index=index, identify=house.identify, new_id=house.new_id, now=now))
+        to_event(
+            one,
+            index=index,
+            identify=house.identify,
+            new_id=house.new_id,
+            now=now,
+            price_of=house.costs.price,
+        )
         for index, one in enumerate(given)
     ]
 

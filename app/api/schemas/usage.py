@@ -12,8 +12,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from app.api.schemas.common import AgentName, Label, Name, ShortText, Task, Tier, Tokens
 from app.core.analytics import usd
+from app.core.charging import PriceOf, cost_of
 from app.core.errors import InvalidRequest
-from app.core.pricing import Service
+from app.core.pricing import Counts, Service
 from app.core.raw_usage import read_usage
 from app.core.usage import UsageEvent
 from app.core.windows import micros, moment
@@ -74,8 +75,14 @@ class Counted(Protocol):
 def counts_in(given: Counted, *loc: str | int) -> dict[str, Any]:
     """The counts of a body by the names of core. Errors: InvalidRequest for both kinds at once."""
     if given.usage is None:
-        stated = {name: getattr(given, name) for name in COUNTS}
-        return {**stated, "service": given.service}
+        return {
+            "input_tokens": given.input_tokens,
+            "output_tokens": given.output_tokens,
+            "cached_tokens": given.cached_tokens,
+            "cache_write_tokens": given.cache_write_tokens,
+            "reasoning_tokens": given.reasoning_tokens,
+            "service": given.service,
+        }
     twice = [name for name in COUNTS if getattr(given, name) is not None]
     if twice:
         raise InvalidRequest(
@@ -209,8 +216,9 @@ def to_event(
     identify: Identify,
     new_id: Callable[[str, str], str],
     now: datetime,
+    price_of: PriceOf | None = None,
 ) -> UsageEvent:
-    """The event as it is booked: named, dated, and with a digest of what was sent.
+    """The event as it is booked: named, dated, priced, and with a digest of what was sent.
 
     Errors: InvalidRequest naming the event's index.
     """
@@ -219,10 +227,15 @@ def to_event(
     if given.id is not None or given.allocation_id is not None:
         sent = given.model_dump_json(exclude_unset=True).encode()
         fingerprint = hashlib.blake2b(sent, digest_size=16).digest()
+    at = micros(now if given.timestamp is None else dated(given.timestamp, now, index))
+    counts = counts_in(given, index)
+    cost, version = nano(given.cost_usd), None
+    if cost is None and price_of is not None and given.model is not None:
+        cost, version = _priced(given.model, given.workspace, at, counts, price_of)
     return UsageEvent(
         id=given.id or new_id("use", given.workspace),
         workspace=given.workspace,
-        at=micros(now if given.timestamp is None else dated(given.timestamp, now, index)),
+        at=at,
         agent=agent,
         profile=profile,
         used_tokens=given.used_tokens,
@@ -238,14 +251,35 @@ def to_event(
         stage=given.stage,
         task=given.task,
         scopes=given.scopes or {},
-        **counts_in(given, index),
-        cost_nano_usd=nano(given.cost_usd),
+        **counts,
+        cost_nano_usd=cost,
+        price_version=version,
         duration_seconds=given.duration_seconds,
         success=given.success,
         error=given.error,
         metadata=given.metadata or {},
         fingerprint=fingerprint,
     )
+
+
+def _priced(
+    model: str, workspace: str, at: int, given: Mapping[str, Any], price_of: PriceOf
+) -> tuple[int, str] | tuple[None, None]:
+    """The cost of counts and the version of their price; None and None where nobody knows."""
+    sent, came = given["input_tokens"], given["output_tokens"]
+    if sent is None and came is None:
+        return None, None
+    counts = Counts(
+        input=sent or 0,
+        output=came or 0,
+        cached=given["cached_tokens"] or 0,
+        cache_write=given["cache_write_tokens"] or 0,
+        cache_write_1h=given.get("cache_write_1h_tokens") or 0,
+        reasoning=given["reasoning_tokens"] or 0,
+    )
+    service = given["service"]
+    found = cost_of(counts, price_of, workspace=workspace, model=model, at=at, service=service)
+    return (None, None) if found is None else found
 
 
 def nano(usd: Decimal | None) -> int | None:
