@@ -49,6 +49,7 @@ class JsonRoute(APIRoute):
                 check_query(request, known)
             if needs.body_params:
                 check_json(await request.body())
+                _call_json(request)
             return await usual(request)
 
         return handle
@@ -80,6 +81,13 @@ class JsonRoute(APIRoute):
             return Response(answer.dump_json(result), status_code=status, media_type=JSON)
 
         return handle
+
+
+def _call_json(request: Request) -> None:
+    """Have the body read as JSON whatever its type says, as everywhere else."""
+    others = [header for header in request.scope["headers"] if header[0] != b"content-type"]
+    request.scope["headers"] = [*others, (b"content-type", JSON.encode())]
+    vars(request).pop("_headers", None)
 
 
 def answer(value: object, *, status: int = 200) -> Response:

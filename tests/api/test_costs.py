@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -381,6 +382,22 @@ async def test_budgets_and_prices_outlive_the_process(database_url: str) -> None
         refused(await second.client.post("/usage", json=CALL), 409, "budget_exceeded")
         body = {"model": "m", "input_tokens": 1_000_000}
         assert (await ok(await second.client.post("/costs/estimate", json=body)))["usd"] == "1"
+
+
+async def test_a_backup_brings_budgets_and_prices_back(database_url: str, tmp_path: Path) -> None:
+    async with running(database_url, backup_dir=tmp_path / "backups") as service:
+        client = service.client
+        await budget(client, "b", usd="0.01", enforcement="hard")
+        await client.put("/costs/prices/m", json={"input": 1})
+        await book(client, CALL)
+        made = await ok(await client.post("/backups"), 201)
+        await client.delete("/costs/budgets/b")
+        await client.delete("/costs/prices/m")
+        await book(client, CALL)
+        await ok(await client.post(f"/backups/{made['id']}/restore"))
+        refused(await client.post("/usage", json=CALL), 409, "budget_exceeded")
+        assert (await ok(await client.get("/costs/prices/m")))["model"] == "m"
+        assert len((await ok(await client.get("/costs/alerts")))["items"]) == 3
 
 
 async def test_a_day_is_over_at_midnight_of_its_zone(service: Running) -> None:
