@@ -7,7 +7,8 @@ from app.core.errors import NotFound
 from app.core.pages import Before, Listed, cut
 from app.core.spending import CostAlert, CostBudget, Spender, Standing, covers
 from app.core.values import value
-from app.store.cost_budgets import delete_budget, list_alerts, put_budget, read_budgets
+from app.store.cost_alerts import list_alerts
+from app.store.cost_budgets import delete_budget, put_budget, read_budgets
 from app.store.costshelf import CostShelf
 from app.store.database import Store, Tx
 from app.store.standings import read_standings

@@ -1,18 +1,14 @@
 """Keep budgets in USD, and what their windows have spent."""
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import and_, delete, func, or_, select
+from sqlalchemy import and_, delete, func, select
 
-from app.core.ids import base32, tag_of
 from app.core.spending import (
-    LEVELS,
-    CostAlert,
     CostBudget,
     CostThreshold,
     Slot,
@@ -24,6 +20,7 @@ from app.core.spending import (
 from app.core.windows import DAY_S, MICROS, pieces
 from app.store.agents import names_like
 from app.store.analytics import Source, read_groups
+from app.store.cost_alerts import add_alerts
 from app.store.cost_heads import begin_change
 from app.store.database import Tx, dumps, in_chunks
 from app.store.groupcache import GroupCache
@@ -180,73 +177,6 @@ def add_totals(tx: Tx, workspace: str, deltas: Mapping[Slot, int]) -> None:
     )
     tail = "ON CONFLICT (workspace, budget, start, key) DO UPDATE SET used ="
     tx.insert_many(cost_totals, rows, tail=f"{tail} cost_totals.used + excluded.used")
-
-
-def add_alerts(tx: Tx, workspace: str, alerts: Iterable[CostAlert]) -> None:
-    """Keep alerts, each once for its window and level."""
-    rows = {
-        (one.slot, one.level): (
-            workspace,
-            one.slot.budget,
-            one.slot.start,
-            one.slot.key,
-            one.level,
-            _alert_id(workspace, one),
-            one.at,
-            str(one.share),
-            one.used,
-            one.limit,
-        )
-        for one in reversed(list(alerts))  # the first of its kind is the one that stays
-    }
-    tx.insert_many(cost_alerts, sorted(rows.values()), tail=_ONCE)
-
-
-def _alert_id(workspace: str, alert: CostAlert) -> str:
-
-    name = f"{alert.slot.budget}\0{alert.slot.start}\0{alert.slot.key}"
-    digest = hashlib.blake2b(name.encode(), digest_size=10).digest()
-    rank = LEVELS.index(alert.level)  # of those that come at once the gravest is listed first
-    return f"cal_{base32(int.from_bytes(digest, 'big'), 16)}{rank}_{tag_of(workspace)}"
-
-
-def list_alerts(
-    tx: Tx,
-    workspace: str,
-    *,
-    budget: str | None,
-    since: int | None,
-    until: int | None,
-    before: tuple[int, str] | None,
-    limit: int,
-) -> list[tuple[str, CostAlert]]:
-    """Alerts with their ids, newest first."""
-    table = cost_alerts.c
-    query = select(cost_alerts).where(table.workspace == workspace)
-    if budget is not None:
-        query = query.where(table.budget == budget)
-    if since is not None:
-        query = query.where(table.at >= since)
-    if until is not None:
-        query = query.where(table.at < until)
-    if before is not None:
-        at, id_ = before
-        query = query.where(or_(table.at < at, and_(table.at == at, table.id < id_)))
-    query = query.order_by(table.at.desc(), table.id.desc()).limit(limit)
-    return [
-        (
-            row.id,
-            CostAlert(
-                slot=Slot(budget=row.budget, start=row.start, key=row.key),
-                level=row.level,
-                share=Decimal(row.share),
-                at=row.at,
-                used=row.used,
-                limit=row.cap,
-            ),
-        )
-        for row in tx.connection.execute(query)
-    ]
 
 
 def to_data(budget: CostBudget) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from app.core.spending import (
 from app.core.spending_words import alert_data, refusal
 from app.core.usage import UsageEvent
 from app.store.cell_reading import Marks
-from app.store.cost_budgets import add_alerts, add_totals, read_budgets, read_totals, spent
+from app.store.cost_alerts import add_alerts
+from app.store.cost_budgets import add_totals, read_budgets, read_totals, spent
 from app.store.database import Tx
 
 REMEMBERED = 10_000

@@ -14,12 +14,8 @@ from app.core.usage import UsageEvent
 from app.core.windows import DAY_S, MICROS, micros
 from app.store.appending import append_many
 from app.store.booking import Delivery, book
-from app.store.cost_budgets import (
-    delete_budget,
-    list_alerts,
-    put_budget,
-    read_totals,
-)
+from app.store.cost_alerts import list_alerts
+from app.store.cost_budgets import delete_budget, put_budget, read_totals
 from app.store.database import Store
 from app.store.usage import events_between
 from tests.core.runs import run

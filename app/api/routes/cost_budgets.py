@@ -10,17 +10,15 @@ from app.api.entries import PUT_ANSWERS
 from app.api.paging import Cursor, Limit, Page, from_cursor, page
 from app.api.parameters import WORKSPACE_PATTERN, Agent, Home, Since, Text, Until, Workspace, at
 from app.api.routing import JsonRoute, answer
-from app.api.schemas.cost_budgets import (
+from app.api.schemas.cost_budgets import CostBudgetIn, home_of, to_budget
+from app.api.schemas.cost_standings import (
     BudgetCheck,
     CostAlertOut,
-    CostBudgetIn,
     CostBudgetOut,
     CostBudgets,
     alert_out,
     budget_out,
     check_out,
-    home_of,
-    to_budget,
 )
 from app.api.schemas.costs import MAX_USD
 from app.api.schemas.usage import nano, to_nano

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.schemas.common import AgentName, Label, Name, ShortText, Task, Tier, Tokens
+from app.api.schemas.counts import RawUsage, counts_in
 from app.api.schemas.memories import Embedding
-from app.api.schemas.usage import Cost, RawUsage, counts_in, nano
+from app.api.schemas.usage import Cost, nano
 from app.core.allocation import Allocation, Request
 from app.core.appraisal import TaskContext
 from app.core.complexity import Context

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.api.schemas.common import AgentName, Label, Name, Tokens
-from app.api.schemas.usage import RawUsage, counts_in, nano, to_nano
+from app.api.schemas.counts import RawUsage, counts_in
+from app.api.schemas.usage import nano, to_nano
 from app.core.errors import InvalidRequest
 from app.core.estimating import Call
 from app.core.pricing import Counts, Service

@@ -1,42 +1,30 @@
 """Say what a usage event looks like on the wire."""
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from app.api.schemas.common import AgentName, Label, Name, ShortText, Task, Tier, Tokens
+from app.api.schemas.counts import RawUsage, bounded, counts_in, priced
 from app.core.analytics import usd
-from app.core.charging import PriceOf, cost_of
+from app.core.charging import PriceOf
 from app.core.errors import InvalidRequest
-from app.core.pricing import Counts, Service
-from app.core.raw_usage import read_usage
+from app.core.pricing import Service
 from app.core.usage import UsageEvent
 from app.core.windows import micros, moment
 
 Identify = Callable[[str, str, str | None], tuple[str, str | None]]
 """workspace, agent, agent type → the agent's full name and its profile, if it has one."""
 
-MAX_METADATA = 65_536
 MAX_SCOPES = 64
 MAX_BATCH = 10_000
 AHEAD = timedelta(hours=1)
 """How far a client's clock may run ahead of ours."""
-
-
-def _bounded(value: dict[str, Any]) -> dict[str, Any]:
-    try:
-        size = len(json.dumps(value, allow_nan=False))
-    except ValueError as error:
-        raise ValueError("numbers must be finite") from error
-    if size > MAX_METADATA:
-        raise ValueError(f"at most {MAX_METADATA:,} characters of JSON")
-    return value
 
 
 def to_nano(usd: Decimal) -> Decimal:
@@ -47,65 +35,7 @@ def to_nano(usd: Decimal) -> Decimal:
 NANO = Decimal("1e-9")
 EventId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/\x00-\x1f\x7f]+$")]
 Cost = Annotated[Decimal, Field(ge=0, le=100_000), AfterValidator(to_nano)]
-Metadata = Annotated[dict[str, Any], AfterValidator(_bounded)]
-RawUsage = Annotated[dict[str, Any], AfterValidator(_bounded)]
-"""What a provider said of tokens, in any of the shapes that are known."""
-
-COUNTS = (
-    "input_tokens",
-    "output_tokens",
-    "cached_tokens",
-    "cache_write_tokens",
-    "reasoning_tokens",
-)
-
-
-class Counted(Protocol):
-    """A body that has counts of tokens, or the usage that they are in."""
-
-    input_tokens: int | None
-    output_tokens: int | None
-    cached_tokens: int | None
-    cache_write_tokens: int | None
-    reasoning_tokens: int | None
-    usage: dict[str, Any] | None
-    service: Service | None
-
-
-def counts_in(given: Counted, *loc: str | int) -> dict[str, Any]:
-    """The counts of a body by the names of core. Errors: InvalidRequest for both kinds at once."""
-    if given.usage is None:
-        return {
-            "input_tokens": given.input_tokens,
-            "output_tokens": given.output_tokens,
-            "cached_tokens": given.cached_tokens,
-            "cache_write_tokens": given.cache_write_tokens,
-            "reasoning_tokens": given.reasoning_tokens,
-            "service": given.service,
-        }
-    twice = [name for name in COUNTS if getattr(given, name) is not None]
-    if twice:
-        raise InvalidRequest(
-            "Give the provider's `usage`, or the counts themselves, not both.",
-            errors=[{"loc": ["body", *loc, name], "msg": "goes without usage"} for name in twice],
-        )
-    try:
-        reported = read_usage(given.usage)
-    except InvalidRequest as error:
-        raise InvalidRequest(
-            error.detail,
-            errors=[{**one, "loc": ["body", *loc, *one["loc"][1:]]} for one in error.errors],
-        ) from error
-    counts = reported.counts
-    return {
-        "input_tokens": counts.input,
-        "output_tokens": counts.output,
-        "cached_tokens": counts.cached,
-        "cache_write_tokens": counts.cache_write or None,
-        "cache_write_1h_tokens": counts.cache_write_1h or None,
-        "reasoning_tokens": counts.reasoning or None,
-        "service": given.service or (None if reported.service == "standard" else reported.service),
-    }
+Metadata = Annotated[dict[str, Any], AfterValidator(bounded)]
 
 
 class UsageEventIn(BaseModel):
@@ -231,7 +161,7 @@ def to_event(
     counts = counts_in(given, index)
     cost, version = nano(given.cost_usd), None
     if cost is None and price_of is not None and given.model is not None:
-        cost, version = _priced(given.model, given.workspace, at, counts, price_of)
+        cost, version = priced(given.model, given.workspace, at, counts, price_of)
     return UsageEvent(
         id=given.id or new_id("use", given.workspace),
         workspace=given.workspace,
@@ -260,26 +190,6 @@ def to_event(
         metadata=given.metadata or {},
         fingerprint=fingerprint,
     )
-
-
-def _priced(
-    model: str, workspace: str, at: int, given: Mapping[str, Any], price_of: PriceOf
-) -> tuple[int, str] | tuple[None, None]:
-    """The cost of counts and the version of their price; None and None where nobody knows."""
-    sent, came = given["input_tokens"], given["output_tokens"]
-    if sent is None and came is None:
-        return None, None
-    counts = Counts(
-        input=sent or 0,
-        output=came or 0,
-        cached=given["cached_tokens"] or 0,
-        cache_write=given["cache_write_tokens"] or 0,
-        cache_write_1h=given.get("cache_write_1h_tokens") or 0,
-        reasoning=given["reasoning_tokens"] or 0,
-    )
-    service = given["service"]
-    found = cost_of(counts, price_of, workspace=workspace, model=model, at=at, service=service)
-    return (None, None) if found is None else found
 
 
 def nano(usd: Decimal | None) -> int | None:
