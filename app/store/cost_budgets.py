@@ -56,7 +56,7 @@ def put_budget(tx: Tx, workspace: str, budget: CostBudget, *, now: int) -> bool:
         [(workspace, budget.name, dumps({**to_data(budget), "version": version, "at": now}))],
         tail="ON CONFLICT (workspace, name) DO UPDATE SET document = excluded.document",
     )
-    add_totals(tx, workspace, {} if before and _counts_the_same(before, budget) else totals)
+    add_totals(tx, workspace, {} if before and _counts_the_same(before, budget) else totals, now)
     add_alerts(tx, workspace, (one for at in totals for one in due(budget, at, totals[at], now)))
     return before is None
 
@@ -170,13 +170,18 @@ def read_totals(
     }
 
 
-def add_totals(tx: Tx, workspace: str, deltas: Mapping[Slot, int]) -> None:
-    """Add to totals, in the order of their keys."""
+def add_totals(tx: Tx, workspace: str, deltas: Mapping[Slot, int], at: int) -> None:
+    """Add to totals what ended at a moment (microseconds) or before, in the order of their keys."""
     rows = sorted(
-        (workspace, slot.budget, slot.start, slot.key, more) for slot, more in deltas.items()
+        (workspace, slot.budget, slot.start, slot.key, more, at) for slot, more in deltas.items()
     )
-    tail = "ON CONFLICT (workspace, budget, start, key) DO UPDATE SET used ="
-    tx.insert_many(cost_totals, rows, tail=f"{tail} cost_totals.used + excluded.used")
+    later = "max" if tx.is_sqlite else "greatest"
+    tail = (
+        "ON CONFLICT (workspace, budget, start, key) DO UPDATE"
+        " SET used = cost_totals.used + excluded.used,"
+        f" at = {later}(cost_totals.at, excluded.at)"
+    )
+    tx.insert_many(cost_totals, rows, tail=tail)
 
 
 def to_data(budget: CostBudget) -> dict[str, Any]:

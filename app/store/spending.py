@@ -42,6 +42,7 @@ class Ledger:
         self._stored: dict[Slot, int] = {}
         """Totals as the rows have them; a slot without a row is not in it."""
         self._alerts: list[CostAlert] = []
+        self._newest = 0
 
     def admit(
         self, events: Sequence[UsageEvent], *, enforced: bool
@@ -56,6 +57,7 @@ class Ledger:
         if isinstance(outcome, Passed):
             return refusal(outcome)
         self._totals.update(outcome.totals)
+        self._newest = max(self._newest, *(events[index].at for index, _, _ in shares))
         admitted = list(events)
         for index, alerts in outcome.alerts.items():
             self._alerts += alerts
@@ -70,7 +72,7 @@ class Ledger:
             for slot, used in self._totals.items()
             if self._by_name[slot.budget].window != "event" and used != self._stored.get(slot)
         }
-        add_totals(self._tx, self._workspace, kept)
+        add_totals(self._tx, self._workspace, kept, self._newest)
         add_alerts(self._tx, self._workspace, self._alerts)
 
     def _load(self, shares: Shares) -> None:

@@ -214,11 +214,13 @@ cost_totals = Table(
     Column("start", BigInteger, primary_key=True, autoincrement=False),
     Column("key", Text, primary_key=True),
     Column("used", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
     postgresql_with=HOT,
 )
 """What windows of budgets have spent, in nano-USD: a cache of the events that they cover.
 
-`start` is a window's first microsecond, or 0 with the run as `key`."""
+`start` is a window's first microsecond, or 0 with the run as `key`; `at` is when its last event
+ended."""
 
 cost_alerts = Table(
     "cost_alerts",
