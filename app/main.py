@@ -22,6 +22,8 @@ from app.api.routes import (
     backups,
     complexity,
     config,
+    cost_budgets,
+    costs,
     jobs,
     keys,
     lifecycle,
@@ -45,14 +47,17 @@ from app.flows.backup import Backups
 from app.flows.follow_policies import follow
 from app.flows.run_jobs import Jobs
 from app.gateways.backups import BackupFolder
+from app.gateways.prices import PriceList
 from app.gateways.tokens import TokenCounter
 from app.jobs.auditing import auditing
 from app.jobs.backups import back_up, backup, keep_backing_up, standing
 from app.jobs.reporting import reporting
 from app.jobs.retention import retention
 from app.jobs.runner import keep_time
+from app.presets.grades import shipped_grades
 from app.presets.loader import shipped
 from app.settings import Settings
+from app.store.costshelf import CostShelf
 from app.store.database import SYSTEM, Store
 from app.store.directory import Directory
 from app.store.groupcache import GroupCache
@@ -86,6 +91,7 @@ def create_app(settings: Settings, *, keeps_time: bool = True) -> FastAPI:
             store.start()
             try:
                 await follow(store, house.shelf, settings.policy_files, now=clock.now())
+                await house.costs.refresh(store)
                 await house.ring.refresh(store)
                 tasks = [
                     asyncio.create_task(_keep_following(house, settings)),
@@ -137,6 +143,8 @@ def create_app(settings: Settings, *, keeps_time: bool = True) -> FastAPI:
         policies,
         workspaces,
         config,
+        cost_budgets,
+        costs,
         system,
         backups,
         jobs,
@@ -179,7 +187,7 @@ def furnish(settings: Settings) -> House:
         queue_limit=settings.write_queue_limit,
         pooled=settings.database_admin_url is not None,
     )
-    shelf, tokens = PolicyShelf(shipped()), TokenCounter()
+    shelf, tokens, prices = PolicyShelf(shipped()), TokenCounter(), PriceList()
     backups = Backups(store, BackupFolder(backup_folder(settings)), keep=settings.backup_keep)
     zone = ZoneInfo(settings.timezone)
     cache = GroupCache()
@@ -202,6 +210,9 @@ def furnish(settings: Settings) -> House:
         cache=cache,
         texts=TextCache(hot_store(settings)),
         tokens=tokens,
+        prices=prices,
+        costs=CostShelf(prices.price),
+        grades=shipped_grades(),
         zone=zone,
         ttl_seconds=settings.allocation_ttl_seconds,
         ring=KeyRing(asks=settings.asks_for_key, admin_key=admin_key),
@@ -235,6 +246,7 @@ async def _keep_following(house: House, settings: Settings) -> None:
             await house.ring.refresh(house.store)
             generation = house.shelf.generation
             await follow(house.store, house.shelf, settings.policy_files, now=clock.now())
+            await house.costs.refresh(house.store)
             if generation != house.shelf.generation:  # another replica has restored a backup
                 house.forget()
         except Exception as error:  # noqa: BLE001 (following goes on, whatever happened)

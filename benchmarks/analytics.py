@@ -14,9 +14,9 @@ from load import NUMBER
 from servers import Server, service, workplace
 
 from app.core.usage import UsageEvent
+from app.store.appending import append_many
 from app.store.database import Store
 from app.store.migrate import upgrade
-from app.store.usage import append_many
 
 CHUNK = 20_000
 DAYS = 30

@@ -1,5 +1,6 @@
 """Hand the house to endpoints: everything that a flow may be given."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Annotated
@@ -10,10 +11,13 @@ from fastapi import Depends, Request
 from app import clock
 from app.api.reach import bound_to
 from app.core.errors import DomainError
+from app.core.model_choice import Grade
 from app.core.windows import micros
 from app.flows.backup import Backups
 from app.flows.run_jobs import Jobs
+from app.gateways.prices import PriceList
 from app.gateways.tokens import TokenCounter
+from app.store.costshelf import CostShelf
 from app.store.database import Store
 from app.store.directory import Directory
 from app.store.groupcache import GroupCache
@@ -32,6 +36,9 @@ class House:
     cache: GroupCache
     texts: TextCache
     tokens: TokenCounter
+    prices: PriceList
+    costs: CostShelf
+    grades: Mapping[str, Grade]
     zone: ZoneInfo
     ttl_seconds: int
     backups: Backups
@@ -52,8 +59,10 @@ class House:
         self.store.forget()
         self.cache.forget()
         self.directory.forget()
+        self.costs.forget()
         with suppress(DomainError):  # the database is away: policy is followed once a second
             self.store.read_now(self.shelf.refresh_now)
+            self.store.read_now(self.costs.refresh_now)
 
     def now_micros(self) -> int:
         """The present moment in microseconds since 1970."""

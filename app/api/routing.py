@@ -52,6 +52,7 @@ class JsonRoute(APIRoute):
                 check_query(request, known)
             if needs.body_params:
                 check_json(await request.body())
+                _call_json(request)
             return await usual(request)
 
         return self._guarded(handle)
@@ -59,14 +60,14 @@ class JsonRoute(APIRoute):
     def _guarded(self, handle: Handle) -> Handle:
         """The handler for requests whose key allows it."""
         (method,) = self.methods or {"GET"}
-        need = need_of(method, self.path)
+        need = need_of(method, self.path_format)
         has_workspace = any(one.alias == "workspace" for one in self.dependant.query_params)
 
         async def guarded(request: Request) -> Response:
             key = request.scope.get(KEY)
             if key is None:
                 return await handle(request)
-            with let_in(key, need, request, self.path, takes_workspace=has_workspace):
+            with let_in(key, need, request, self.path_format, takes_workspace=has_workspace):
                 return await handle(request)
 
         return guarded
@@ -98,6 +99,13 @@ class JsonRoute(APIRoute):
             return Response(answer.dump_json(result), status_code=status, media_type=JSON)
 
         return handle
+
+
+def _call_json(request: Request) -> None:
+    """Have the body read as JSON whatever its type says, as everywhere else."""
+    others = [header for header in request.scope["headers"] if header[0] != b"content-type"]
+    request.scope["headers"] = [*others, (b"content-type", JSON.encode())]
+    vars(request).pop("_headers", None)
 
 
 def answer(value: object, *, status: int = 200) -> Response:

@@ -6,12 +6,14 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Literal
 
+from app.core.analytics import usd
 from app.core.appraisal import Aim, TaskContext, appraise, shortlist
 from app.core.budgets import Budget, Room, budget_for, rooms
 from app.core.complexity import Context, Signal, Verdict
 from app.core.memory import Candidate, scope_in
 from app.core.monitoring import Load, Monitor, opened, record
 from app.core.packing import SHARED_SCOPE, Selection, select
+from app.core.pricing import Counts, Price, bill
 from app.core.profiles import (
     AgentMatch,
     Enforcement,
@@ -135,6 +137,15 @@ class ScopeUse:
     remaining: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What tokens would cost."""
+
+    usd: str
+    model: str
+    price_version: str
+
+
 @value
 class Allocation:
     """The answer to a request for a budget."""
@@ -158,7 +169,9 @@ class Allocation:
     selection: Selection | None
     enforcement: Enforcement
     alerts: tuple[Alert, ...]
-    cost: None = None
+    cost: Cost | None = None
+    """What the whole budget would cost as input of the model; null where no model is named, or
+    nobody knows its price."""
     expires_at: datetime
 
 
@@ -179,6 +192,7 @@ def decide(
     candidates: Sequence[Candidate] = (),
     prospects: Prospects | None = None,
     count: Callable[[str], int] | None = None,
+    price: Price | None = None,
     now: datetime,
     id: str | None,
     ttl_seconds: float | None = None,
@@ -237,6 +251,7 @@ def decide(
         selection=selection,
         enforcement=policy.enforcement,
         alerts=monitor.alerts,
+        cost=_cost(request.model, price, monitor.budget),
         expires_at=monitor.expires_at,
     )
     if selection is not None:
@@ -312,6 +327,13 @@ def _complexity(verdict: Verdict, multiplier: float) -> Complexity:
         signals=verdict.signals,
         advice=verdict.advice,
     )
+
+
+def _cost(model: str | None, price: Price | None, tokens: int) -> Cost | None:
+    if model is None or price is None:
+        return None
+    found = bill(price, Counts(input=tokens))
+    return Cost(usd=usd(found.total), model=model, price_version=found.version)
 
 
 def _granted(grant: Grant, tokens: int) -> Grant:

@@ -13,7 +13,8 @@ ANSWER_DAYS = 1
 """Answers to requests with an Idempotency-Key."""
 HEALTH_DAYS = 730
 RECORD_DAYS = 400
-"""Runs of jobs, reports, decided recommendations: a year and its last month twice."""
+"""Runs of jobs, reports, decided recommendations, totals and alerts of budgets in USD: a year and
+its last month twice."""
 
 LEAST_USAGE_DAYS = 92
 """Usage events outlive the allocations that they end, and the two months that reports compare."""
@@ -28,6 +29,9 @@ KEPT = {
     "key_changes": "one row",
     "usage_cells": "sums, which stay when events go: a row for each hour and combination in use",
     "usage_marks": "one row for each workspace",
+    "cost_heads": "one row for each workspace that states costs",
+    "cost_prices": "one row for each model that a workspace prices",
+    "cost_budgets": "one row for each budget in USD",
     "memories": "the policy of retention rules them, by scope",
     "memory_texts": "they go with the last memory that holds them",
     "memory_counts": "they go with their text",

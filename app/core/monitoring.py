@@ -48,6 +48,12 @@ class Report:
     memories_used: tuple[str, ...] = ()
     input_tokens: int | None = None
     output_tokens: int | None = None
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    service: str | None = None
+    cost_nano_usd: int | None = None
 
     @property
     def succeeded(self) -> bool:

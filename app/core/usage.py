@@ -56,6 +56,14 @@ class UsageEvent:
     output_tokens: int | None = None
     cached_tokens: int | None = None
     cost_nano_usd: int | None = None
+    """None: unpriced, never free."""
+    price_version: str | None = None
+    """The prices that the cost was worked out with; None where the sender said what it cost."""
+    cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    service: str | None = None
+    """How the provider served it, unless the standard way."""
     duration_seconds: float | None = None
     success: bool | None = None
     error: str | None = None

@@ -12,18 +12,22 @@ from app.core.allocation import Decision, Request, decide, full_name, tokens_for
 from app.core.complexity import Verdict, default, detect, given
 from app.core.errors import Unavailable
 from app.core.memory import Candidate
+from app.core.pricing import Price
 from app.core.profiles import AgentMatch, ResolvedPolicy
 from app.core.recall import View, Wish
 from app.core.retrieval import probe
 from app.core.signals import SignalTable
+from app.core.spending import CostBudget, Spender, Standing, covers
+from app.core.spending_words import exhaustion
 from app.core.values import value
 from app.core.windows import micros
 from app.gateways.tokens import TokenCounter
 from app.store.allocations import New, add_many, encode
-from app.store.database import Store
+from app.store.database import Store, Tx
 from app.store.loading import Loading, add_loading
 from app.store.prospects import gather
 from app.store.shelf import PolicyShelf
+from app.store.standings import read_standings
 from app.store.textcache import TextCache
 
 FEW = 50
@@ -40,6 +44,10 @@ class Asked:
     """Indexes of candidates whose tokens the caller left out."""
     idempotency_key: str | None = None
     request_hash: bytes | None = None
+    price: Price | None = None
+    """Of the model, if one is named and its price known."""
+    hard_budgets: Sequence[CostBudget] = ()
+    """Budgets in USD of the workspace under which no run may begin once they are spent."""
 
 
 async def allocate(
@@ -56,7 +64,7 @@ async def allocate(
 
     With the database away a soft budget is answered all the same, from policy in memory: its
     `id` is null, `degraded` is true, and of stored memories none is selected. Errors:
-    UnknownAgent (strict), Unavailable (hard).
+    UnknownAgent (strict), Unavailable (hard), BudgetExceeded (a hard budget in USD is spent).
     """
     started = perf_counter_ns()
     request = asked.request
@@ -72,6 +80,8 @@ async def allocate(
         max_tokens=request.max_tokens,
         strict=request.strict,
     )
+    if asked.hard_budgets:
+        await _require_money(store, asked, agent, now)
     verdict = judge(request, policy, book.signals)
     work = partial(
         decide,
@@ -81,6 +91,7 @@ async def allocate(
         verdict=verdict,
         candidates=candidates,
         count=partial(tokens.count, encoding=tokens.encoding_for(request.model)),
+        price=asked.price,
         now=now,
         id=new_id("alc", request.workspace),
     )
@@ -116,6 +127,27 @@ async def allocate(
         if policy.enforcement == "hard":
             raise
         return encode(degraded(decision, error.detail).allocation)
+
+
+async def _require_money(
+    store: Store, asked: Asked, agent: AgentMatch | None, now: datetime
+) -> None:
+    """Refuse a run that a spent hard budget covers."""
+    request = asked.request
+    spender = Spender(
+        agent=None if agent is None else full_name(agent),
+        project=request.project,
+        user=request.user,
+        run_id=request.run_id,
+    )
+    budgets = [one for one in asked.hard_budgets if covers(one, spender)]
+
+    def work(tx: Tx) -> list[Standing]:
+        return read_standings(tx, request.workspace, budgets, at=micros(now), run_id=request.run_id)
+
+    for standing in await store.read(work) if budgets else ():
+        if standing.is_exhausted:
+            raise exhaustion(standing)
 
 
 async def _from_stored(

@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from app.core.charging import Charge, uncharged
 from app.core.monitoring import Monitor, Report
 from app.core.standing import describe
 from app.core.usage import UsageEvent
@@ -50,15 +51,16 @@ async def look_up(store: Store, workspace: str, id_: str, now: datetime) -> dict
 
 
 async def finish(
-    store: Store, workspace: str, id_: str, report: Report, now: datetime
+    store: Store,
+    workspace: str,
+    id_: str,
+    report: Report,
+    now: datetime,
+    charge: Charge = uncharged,
 ) -> UsageEvent:
     """Close an allocation and book its usage event; once, however often it is asked.
 
     Errors: NotFound, AlreadyFinished with another report, BudgetExceeded (hard enforcement).
     """
-    return await store.write(
-        workspace,
-        finish_runs,
-        Finish(allocation_id=id_, report=report, now=now),
-        repeats=True,
-    )
+    ending = Finish(allocation_id=id_, report=report, now=now, charge=charge)
+    return await store.write(workspace, finish_runs, ending, repeats=True)

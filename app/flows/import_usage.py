@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from app.core.errors import DomainError, InvalidRequest
 from app.core.usage import UsageEvent
 from app.core.windows import MICROS
-from app.store.booking import book
+from app.store.booking import Delivery, book
 from app.store.cell_reading import read_sealed
 from app.store.cells import sealed_off
 from app.store.database import Store
@@ -52,9 +52,8 @@ async def import_usage(
     async def flush() -> None:
         nonlocal imported, duplicates
         if waiting:
-            booked = await store.write(
-                workspace, book, list(waiting), weight=len(waiting), repeats=True
-            )
+            delivery = Delivery(events=list(waiting))  # what happened: budgets do not refuse it
+            booked = await store.write(workspace, book, delivery, weight=len(waiting), repeats=True)
             new = sum(one.is_new for one in booked)
             imported += new
             duplicates += len(booked) - new

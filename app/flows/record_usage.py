@@ -1,12 +1,14 @@
 """Book usage events: each once, a list whole or not at all."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from app.core.charging import Charge, uncharged
 from app.core.errors import DomainError
 from app.core.usage import UsageEvent
-from app.store.booking import Booked, book
+from app.store.booking import Booked, Delivery, book
 from app.store.database import Store, Tx
 
 
@@ -19,28 +21,36 @@ class Receipt:
     """Events that had been delivered before; they count once."""
     ids: list[str]
     """The id under which every event is booked, in the order given."""
+    alerts: list[Mapping[str, Any]]
+    """Thresholds of budgets in USD that these events reached."""
 
 
-async def record_usage(store: Store, events: Sequence[UsageEvent]) -> Receipt:
+async def record_usage(
+    store: Store, events: Sequence[UsageEvent], charge: Charge = uncharged
+) -> Receipt:
     """Book events and return once they are committed.
 
-    Errors: IdMismatch where an id is known with another body; nothing is stored then.
+    `charge` prices events whose allocation names the model. Errors: IdMismatch where an id is
+    known with another body, BudgetExceeded where a hard budget in USD lacks room; nothing is
+    stored then.
     """
     workspaces = {event.workspace for event in events}
     if len(workspaces) == 1:
         home = next(iter(workspaces))
-        new = await store.write(home, book, events, weight=len(events), repeats=True)
+        delivery = Delivery(events=events, charge=charge, enforced=True)
+        new = await store.write(home, book, delivery, weight=len(events), repeats=True)
     else:
-        new = await store.write_alone(lambda tx: _book_each(tx, events))
+        new = await store.write_alone(lambda tx: _book_each(tx, events, charge))
     accepted = sum(booked.is_new for booked in new)
     return Receipt(
         accepted=accepted,
         duplicates=len(new) - accepted,
         ids=[booked.id for booked in new],
+        alerts=[alert for booked in new for alert in booked.alerts],
     )
 
 
-def _book_each(tx: Tx, events: Sequence[UsageEvent]) -> list[Booked]:
+def _book_each(tx: Tx, events: Sequence[UsageEvent], charge: Charge) -> list[Booked]:
     """Book a list that names several workspaces, in one transaction."""
     shares: defaultdict[str, list[int]] = defaultdict(list)
     for index, event in enumerate(events):
@@ -48,7 +58,8 @@ def _book_each(tx: Tx, events: Sequence[UsageEvent]) -> list[Booked]:
     new: dict[int, Booked] = {}
     for workspace in sorted(shares):
         indexes = shares[workspace]
-        answer = book(tx, workspace, [[events[index] for index in indexes]])[0]
+        its = [events[index] for index in indexes]
+        answer = book(tx, workspace, [Delivery(events=its, charge=charge, enforced=True)])[0]
         if isinstance(answer, DomainError):
             raise _renumbered(answer, indexes)
         new.update(zip(indexes, answer, strict=True))

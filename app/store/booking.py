@@ -1,16 +1,21 @@
 """Book usage events, and close the allocations that they end."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
+from app.core.charging import Charge, uncharged
 from app.core.errors import DomainError, NotFound
 from app.core.monitoring import Monitor, Report, finish
 from app.core.settling import close_with, settle
+from app.core.spending_words import cost_alerts
 from app.core.usage import UsageEvent
+from app.core.values import value
 from app.store.allocations import Held, get_many, save_monitors
+from app.store.appending import Batch, append
 from app.store.database import Tx
-from app.store.usage import append_many, get_event
+from app.store.usage import get_event
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,23 +24,39 @@ class Booked:
 
     id: str
     is_new: bool
+    alerts: tuple[Mapping[str, Any], ...] = ()
+    """Thresholds of budgets in USD that it reached."""
+
+
+@value
+class Delivery:
+    """Events to book together, and how those are priced whose allocation names the model."""
+
+    events: Sequence[UsageEvent]
+    charge: Charge = uncharged
+    enforced: bool = False
+    """Whether hard budgets in USD may refuse it."""
 
 
 def book(
-    tx: Tx, workspace: str, batches: Sequence[Sequence[UsageEvent]]
+    tx: Tx, workspace: str, deliveries: Sequence[Delivery]
 ) -> list[list[Booked] | DomainError]:
-    """Append batches of events, each whole or not at all.
+    """Append deliveries of events, each whole or not at all.
 
     An event that names an open allocation finishes it; one that names a finished allocation is a
-    duplicate of the event that did.
+    duplicate of the event that did. What finishes allocations has happened: it is not refused.
     """
-    plain = [batch for batch in batches if not _names_allocations(batch)]
-    stored = iter(append_many(tx, workspace, plain))
+    plain = [
+        Batch(events=one.events, enforced=one.enforced)
+        for one in deliveries
+        if not _names_allocations(one.events)
+    ]
+    stored = iter(append(tx, workspace, plain))
     return [
-        _book_closing(tx, workspace, batch)
-        if _names_allocations(batch)
-        else _booked(batch, next(stored))
-        for batch in batches
+        _book_closing(tx, workspace, one)
+        if _names_allocations(one.events)
+        else _booked(one.events, next(stored))
+        for one in deliveries
     ]
 
 
@@ -44,16 +65,20 @@ def _names_allocations(batch: Sequence[UsageEvent]) -> bool:
 
 
 def _booked(
-    batch: Sequence[UsageEvent], new: list[bool] | DomainError
+    batch: Sequence[UsageEvent], stored: list[UsageEvent | None] | DomainError
 ) -> list[Booked] | DomainError:
-    if isinstance(new, DomainError):
-        return new
-    return [Booked(event.id, is_new) for event, is_new in zip(batch, new, strict=True)]
+    if isinstance(stored, DomainError):
+        return stored
+    return [
+        Booked(event.id, False)
+        if kept is None
+        else Booked(event.id, True, cost_alerts(kept.alerts))
+        for event, kept in zip(batch, stored, strict=True)
+    ]
 
 
-def _book_closing(
-    tx: Tx, workspace: str, batch: Sequence[UsageEvent]
-) -> list[Booked] | DomainError:
+def _book_closing(tx: Tx, workspace: str, delivery: Delivery) -> list[Booked] | DomainError:
+    batch = delivery.events
     named = {event.allocation_id for event in batch if event.allocation_id is not None}
     held = get_many(tx, workspace, named, lock=True)
     prepared = _prepare(batch, held)
@@ -65,9 +90,12 @@ def _book_closing(
     for index, event in enumerate(fresh):
         id_ = event.allocation_id
         if id_ is not None and held[id_].monitor.finished_at is None:
-            fresh[index], monitors[id_] = close_with(held[id_].opened, held[id_].monitor, event)
+            closed, monitors[id_] = close_with(held[id_].opened, held[id_].monitor, event)
+            fresh[index] = delivery.charge(closed)
             ends[id_] = event.id
-    answer = _booked(fresh, append_many(tx, workspace, [fresh])[0])
+    may_refuse = delivery.enforced and any(event.allocation_id is None for event in fresh)
+    stored = append(tx, workspace, [Batch(events=fresh, enforced=may_refuse)])[0]
+    answer = _booked(fresh, stored)
     if isinstance(answer, DomainError):
         return answer
     save_monitors(tx, workspace, monitors, ends)
@@ -135,6 +163,7 @@ class Finish:
     allocation_id: str
     report: Report
     now: datetime
+    charge: Charge = uncharged
 
 
 def finish_runs(tx: Tx, workspace: str, items: Sequence[Finish]) -> list[UsageEvent | DomainError]:
@@ -156,7 +185,8 @@ def finish_runs(tx: Tx, workspace: str, items: Sequence[Finish]) -> list[UsageEv
             continue
         if after is not before:
             monitors[id_] = after
-            events[id_] = settle(held[id_].opened, after, item.report, now=item.now)
+            event = settle(held[id_].opened, after, item.report, now=item.now)
+            events[id_] = item.charge(event)
         elif id_ not in events:
             booked = get_event(tx, workspace, held[id_].event_id or "")
             if booked is None:
@@ -165,16 +195,19 @@ def finish_runs(tx: Tx, workspace: str, items: Sequence[Finish]) -> list[UsageEv
             events[id_] = booked
         answers.append(events[id_])
     closing = list(monitors)
-    stored = append_many(tx, workspace, [[events[id_]] for id_ in closing])
-    refused = {
-        id_: answer
-        for id_, answer in zip(closing, stored, strict=True)
-        if isinstance(answer, DomainError)  # somebody has taken the event's id
-    }
+    stored = append(tx, workspace, [Batch(events=[events[id_]]) for id_ in closing])
+    refused: dict[str, DomainError] = {}
+    for id_, answer in zip(closing, stored, strict=True):
+        if isinstance(answer, DomainError):  # somebody has taken the event's id
+            refused[id_] = answer
+        elif answer[0] is not None:
+            events[id_] = answer[0]
     kept = {id_: monitor for id_, monitor in monitors.items() if id_ not in refused}
     save_monitors(tx, workspace, kept, {id_: events[id_].id for id_ in kept})
     return [
-        refused.get(item.allocation_id, answer) for item, answer in zip(items, answers, strict=True)
+        refused.get(item.allocation_id)
+        or (answer if isinstance(answer, DomainError) else events[item.allocation_id])
+        for item, answer in zip(items, answers, strict=True)
     ]
 
 

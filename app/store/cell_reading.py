@@ -23,30 +23,45 @@ from app.core.usage import (
     month_start,
     roll_up,
 )
+from app.core.values import value
 from app.core.windows import DAY_S, HOUR_S
 from app.store.database import Tx, in_chunks
 
 _MEASURES = ", ".join(CELL_COLUMNS)
 
 
-def read_marks(tx: Tx, workspace: str, *, lock: str = "") -> tuple[int, int] | None:
-    """The second until which days and months hold their hours, and the one before which events
-    are kept no longer; None: nothing was ever booked."""
-    sql = f"SELECT rolled, sealed FROM usage_marks WHERE workspace = {tx.marks(1)} {lock}"
+@value
+class Marks:
+    """How far a workspace's books are, and what its events count against."""
+
+    rolled: int
+    """The second until which days and months hold their hours."""
+    sealed: int
+    """The second before which events are kept no longer."""
+    costs: int
+    """The version of the budgets in USD; 0: there never was one."""
+
+
+def read_marks(tx: Tx, workspace: str, *, lock: str = "") -> Marks | None:
+    """The marks of a workspace; None: nothing was ever booked."""
+    sql = f"SELECT rolled, sealed, costs FROM usage_marks WHERE workspace = {tx.marks(1)} {lock}"
     found = tx.fetch(sql, [workspace], prepare=tx.prepares)
-    return (int(found[0][0]), int(found[0][1] or 0)) if found else None
+    if not found:
+        return None
+    rolled, sealed, costs = found[0]
+    return Marks(rolled=int(rolled), sealed=int(sealed or 0), costs=int(costs or 0))
 
 
 def read_mark(tx: Tx, workspace: str) -> int | None:
     """The second until which days and months hold their hours; None: nothing was ever booked."""
     marks = read_marks(tx, workspace)
-    return None if marks is None else marks[0]
+    return None if marks is None else marks.rolled
 
 
 def read_sealed(tx: Tx, workspace: str) -> int:
     """The second before which events are kept no longer, and their cells are all there is."""
     marks = read_marks(tx, workspace)
-    return 0 if marks is None else marks[1]
+    return 0 if marks is None else marks.sealed
 
 
 def first_hour(tx: Tx, workspace: str) -> int | None:

@@ -6,6 +6,7 @@ without repeats; joined encodings are the merged ones, so that writers never rea
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import update
 
@@ -25,7 +26,7 @@ from app.core.usage import (
     roll_up,
 )
 from app.core.windows import HOUR_S, MICROS, moment
-from app.store.cell_reading import cell_rows, cells_of, read_marks
+from app.store.cell_reading import Marks, cell_rows, cells_of, read_marks
 from app.store.database import Tx
 from app.store.tables import usage_cells, usage_marks
 
@@ -65,13 +66,23 @@ def _upsert_tail(is_sqlite: bool) -> str:
 _UPSERT = {True: _upsert_tail(True), False: _upsert_tail(False)}
 
 
-def add_to_cells(tx: Tx, workspace: str, events: Sequence[UsageEvent]) -> None:
-    """Add events to the cells of their hours; to those of days and months once hours are over."""
-    newest = hour_start(max(event.at for event in events) // MICROS)
-    rolled, sealed = _settle(tx, workspace, newest)
-    if min(event.at for event in events) < sealed * MICROS:
-        raise sealed_off(sealed)
-    write_cells(tx, workspace, fold(events, rolled=rolled))
+def add_to_cells(
+    tx: Tx, workspace: str, events: Sequence[UsageEvent], marks: Marks | None = None
+) -> None:
+    """Add events to the cells of their hours; to those of days and months once hours are over.
+
+    `marks` are those of `settle`, where that was called for these events before.
+    """
+    held = settle(tx, workspace, max(event.at for event in events)) if marks is None else marks
+    if min(event.at for event in events) < held.sealed * MICROS:
+        raise sealed_off(held.sealed)
+    write_cells(tx, workspace, fold(events, rolled=held.rolled))
+
+
+def settle(tx: Tx, workspace: str, newest: int) -> Marks:
+    """Roll up the hours that are over before a moment (microseconds); from here to the commit
+    nobody else books anything in the workspace."""
+    return _settle(tx, workspace, hour_start(newest // MICROS))
 
 
 def sealed_off(sealed: int) -> TooOld:
@@ -88,36 +99,34 @@ def seal(tx: Tx, workspace: str, wanted: Sequence[int]) -> list[int]:
     more. Answers the second that holds then; it never goes back."""
     sealed = 0
     for until in wanted:
-        _, before = _settle(tx, workspace, until + HOUR_S)
+        before = _settle(tx, workspace, until + HOUR_S).sealed
         sealed = max(before, until)
         here = usage_marks.c.workspace == workspace
         tx.connection.execute(update(usage_marks).where(here).values(sealed=sealed))
     return [sealed] * len(wanted)
 
 
-def _settle(tx: Tx, workspace: str, newest: int) -> tuple[int, int]:
+def _settle(tx: Tx, workspace: str, newest: int) -> Marks:
     """Roll up the hours that are over, and keep the mark where it is till we commit.
 
     The newest hour and the one before it stay open: what comes late there costs one row. Writers
     of a workspace wait for each other at its mark; they would at the total of the hour anyway.
-    Answers until where hours are rolled up, and until where days are sealed.
     """
     due = newest - HOUR_S
     lock = "" if tx.is_sqlite else "FOR UPDATE"
     mark = read_marks(tx, workspace, lock=lock)
     if mark is None:
-        tx.insert_many(usage_marks, [(workspace, due, None)], tail="ON CONFLICT DO NOTHING")
+        tx.insert_many(usage_marks, [(workspace, due, None, None)], tail="ON CONFLICT DO NOTHING")
         mark = read_marks(tx, workspace, lock=lock)
         assert mark is not None
-    rolled, sealed = mark
-    if rolled >= due:
-        return rolled, sealed
-    hours = cells_of(cell_rows(tx, workspace, HOUR, rolled, due))
+    if mark.rolled >= due:
+        return mark
+    hours = cells_of(cell_rows(tx, workspace, HOUR, mark.rolled, due))
     if hours:
         write_cells(tx, workspace, roll_up(hours))
     here = usage_marks.c.workspace == workspace
     tx.connection.execute(update(usage_marks).where(here).values(rolled=due))
-    return due, sealed
+    return replace(mark, rolled=due)
 
 
 def write_cells(tx: Tx, workspace: str, cells: dict[CellId, Cell]) -> None:

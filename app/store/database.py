@@ -141,6 +141,7 @@ class Store:
         self._notes.crowded.clear()
         if self.places is not None:
             self.places.forget()
+        self._notes.budgets.clear()
 
     def start(self) -> None:
         """Start the writer's threads, and the watch over PostgreSQL."""

@@ -172,11 +172,72 @@ usage_marks = Table(
     Column("workspace", Text, primary_key=True),
     Column("rolled", BigInteger, nullable=False),
     Column("sealed", BigInteger),
+    Column("costs", BigInteger),
     postgresql_with=HOT,
 )
 """`rolled`: until which second days and months hold their hours; later hours are still open.
 `sealed`: of days before this second events are kept no longer, and nothing is booked there;
-null: of none."""
+null: of none. `costs`: the version of the budgets in USD that events count against; null: there
+never was one."""
+
+cost_heads = Table(
+    "cost_heads",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+)
+"""How often a workspace's budgets in USD and prices changed; the row of `*` counts all changes."""
+
+cost_prices = Table(
+    "cost_prices",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("document", Text, nullable=False),
+)
+"""Prices that a workspace states itself, as JSON."""
+
+cost_budgets = Table(
+    "cost_budgets",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("document", Text, nullable=False),
+)
+"""Budgets in USD, as JSON."""
+
+cost_totals = Table(
+    "cost_totals",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("budget", Text, primary_key=True),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    Column("used", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    postgresql_with=HOT,
+)
+"""What windows of budgets have spent, in nano-USD: a cache of the events that they cover.
+
+`start` is a window's first microsecond, or 0 with the run as `key`; `at` is when its last event
+ended."""
+
+cost_alerts = Table(
+    "cost_alerts",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("budget", Text, primary_key=True),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    Column("level", Text, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("share", Text, nullable=False),
+    Column("used", BigInteger, nullable=False),
+    Column("cap", BigInteger, nullable=False),
+    Index("cost_alerts_by_time", "workspace", "at", "id"),
+)
+"""Thresholds that were reached: the key lets each be raised once a window."""
 
 BY_CODE_POINT = Text().with_variant(Text(collation="C"), "postgresql")
 """Texts that both databases put in the same order."""

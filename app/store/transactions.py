@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic_core import to_json
 from sqlalchemy import Connection, Table
 
+from app.core.spending import CostBudget
 from app.core.usage import CellId
 from app.store.places import Places
 
@@ -31,6 +32,8 @@ class Notes:
     """Entries appended to each cell of a workspace since it was last rewritten."""
     crowded: set[tuple[str, str]] = field(default_factory=set)
     """Workspace and agent pairs that have too many scopes to pack in one row."""
+    budgets: dict[str, tuple[int, list[CostBudget]]] = field(default_factory=dict)
+    """The budgets in USD of a workspace, and the version of its costs that they are of."""
     places: Places | None = None
     """Places at hand; None on PostgreSQL, where other replicas write, too."""
 

@@ -1,94 +1,20 @@
-"""Keep usage events and their cells, in one transaction."""
+"""Read usage events, and turn them into rows and back."""
 
 import json
-from collections.abc import Iterable, Sequence
-from operator import itemgetter
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, and_, func, or_, select
 
-from app.core.errors import DomainError, IdMismatch
 from app.core.usage import UsageEvent
 from app.core.windows import MICROS
-from app.store.agents import register
 from app.store.cell_reading import first_hour, read_sealed
-from app.store.cells import add_to_cells
-from app.store.database import Tx, dumps, in_chunks
+from app.store.database import Tx, dumps
 from app.store.tables import usage_events
 
 
 class RaceLost(Exception):
     """Another replica stored one of these ids just now; the group is tried again one by one."""
-
-
-def append_many(
-    tx: Tx, workspace: str, batches: Sequence[Sequence[UsageEvent]]
-) -> list[list[bool] | DomainError]:
-    """Append batches of events; a batch is stored whole or refused whole.
-
-    Fingerprints are compared where both events have one; without, the same id is the same event.
-
-    Answers for each batch which events were new (False: delivered before), or IdMismatch naming
-    the index of an event whose id is known with another body.
-    """
-    known = _fingerprints(tx, workspace, (e.id for batch in batches for e in batch))
-    fresh: dict[str, UsageEvent] = {}
-    answers: list[list[bool] | DomainError] = []
-    for batch in batches:
-        answer, added = _sort_out(batch, known)
-        if not isinstance(answer, DomainError):
-            fresh.update(added)
-            known.update((event.id, event.fingerprint) for event in added.values())
-        answers.append(answer)
-    events = list(fresh.values())
-    if events:
-        _insert(tx, events)
-        add_to_cells(tx, workspace, events)
-        register(tx, workspace, {event.agent for event in events}, now=events[0].at)
-    return answers
-
-
-def _sort_out(
-    batch: Sequence[UsageEvent], known: dict[str, bytes]
-) -> tuple[list[bool] | DomainError, dict[str, UsageEvent]]:
-    added: dict[str, UsageEvent] = {}
-    new: list[bool] = []
-    for index, event in enumerate(batch):
-        twin = known.get(event.id)
-        if twin is None and event.id in added:
-            twin = added[event.id].fingerprint
-        if twin is None:
-            added[event.id] = event
-        elif twin and event.fingerprint and twin != event.fingerprint:
-            msg = "this id is known with another body; send a new id, or the same body"
-            return IdMismatch(
-                "An event's id is known with another body; nothing was stored.",
-                errors=[{"loc": ["body", index, "id"], "msg": msg}],
-            ), {}
-        new.append(twin is None)
-    return new, added
-
-
-def _fingerprints(tx: Tx, workspace: str, ids: Iterable[str]) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    for chunk in in_chunks(ids):
-        rows = tx.fetch(
-            f"SELECT id, fingerprint FROM usage_events WHERE workspace = {tx.marks(1)}"
-            f" AND id IN ({tx.marks(len(chunk), first=2)})",
-            [workspace, *chunk],
-        )
-        found.update((id_, bytes(fingerprint)) for id_, fingerprint in rows)
-    return found
-
-
-def _insert(tx: Tx, events: list[UsageEvent]) -> None:
-    rows = sorted(map(to_row, events), key=itemgetter(1))
-    if tx.is_sqlite:
-        tx.insert_many(usage_events, rows)
-        return
-    stored = tx.insert_many(usage_events, rows, tail="ON CONFLICT DO NOTHING", returning="id")
-    if len(stored) < len(rows):
-        raise RaceLost
 
 
 def to_row(event: UsageEvent) -> tuple[Any, ...]:
@@ -98,8 +24,13 @@ def to_row(event: UsageEvent) -> tuple[Any, ...]:
         for name, value in (
             ("task", event.task),
             ("error", event.error),
-            ("alerts", list(event.alerts)),
-            ("metadata", dict(event.metadata)),
+            ("alerts", event.alerts),
+            ("metadata", event.metadata),
+            ("cache_write", event.cache_write_tokens),
+            ("cache_write_1h", event.cache_write_1h_tokens),
+            ("reasoning", event.reasoning_tokens),
+            ("service", event.service),
+            ("price", event.price_version),
         )
         if value
     }
@@ -164,6 +95,11 @@ def to_core(row: Row[Any]) -> UsageEvent:
         error=details.get("error"),
         alerts=tuple(details.get("alerts", ())),
         metadata=details.get("metadata", {}),
+        cache_write_tokens=details.get("cache_write"),
+        cache_write_1h_tokens=details.get("cache_write_1h"),
+        reasoning_tokens=details.get("reasoning"),
+        service=details.get("service"),
+        price_version=details.get("price"),
         late=row.late,
         fingerprint=bytes(row.fingerprint),
     )

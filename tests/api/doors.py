@@ -112,6 +112,15 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/memories/lifecycle/{kind}/apply"): {"dry_run": False},
     ("POST", "/backups/{id}/restore"): {"dry_run": False},
     ("POST", "/jobs/{name}/run"): {},
+    ("POST", "/costs/estimate"): {"model": "gpt-4o", "input_tokens": 10, "output_tokens": 1},
+    ("POST", "/costs/predict"): {"run_id": MARKER},
+    ("POST", "/costs/recommend-model"): {
+        "input_tokens": 10,
+        "output_tokens": 1,
+        "quality": "low",
+    },
+    ("PUT", "/costs/budgets/{name}"): {"usd": 5, "window": "day"},
+    ("PUT", "/costs/prices/{model}"): {"input": 1, "output": 2},
     ("POST", "/keys"): {"name": "x", "scopes": ["admin"]},
     ("POST", "/keys/{id}/rotate"): {"grace_seconds": 0},
 }
@@ -127,6 +136,7 @@ def body_of(operation: Operation, workspace: str | None) -> dict[str, Any]:
         return {"content": body}
     named = {"/allocate", "/usage", "/complexity", "/simulate", "/recommendations/run"}
     named |= {"/memories", "/memories/search"}
+    named |= {"/costs/estimate", "/costs/predict", "/costs/recommend-model"}
     if workspace is not None and operation.path in named:
         body = {**body, "workspace": workspace}
     return {"json": body}
@@ -153,6 +163,10 @@ async def furnish(client: httpx.AsyncClient, workspace: str = ACME) -> Estate:
     await send("PUT", f"/workspaces/{workspace}", json={"max_total_tokens": 7731})
     await send("PUT", f"/workspaces/{workspace}/projects/known", json={"max_total_tokens": 7731})
     await send("PUT", f"/workspaces/{workspace}/projects/{MARKER}", json={"max_total_tokens": 731})
+    budget = {"usd": "0.000000001", "window": "day", "scope": {"user": MARKER}}
+    await send("PUT", "/costs/budgets/known", params=here, json=budget)
+    price = {"input": 7731, "output": 7731}
+    await send("PUT", "/costs/prices/known", params=here, json=price)
     event = {"agent": f"{MARKER}/expert", "budget_tokens": 500, "used_tokens": 490, **here}
     many = [{**event, "task": MARKER, "user": MARKER} for _ in range(20)]
     await send("POST", "/usage", json=[{**one, "used_tokens": 900} for one in many])
@@ -187,6 +201,8 @@ async def furnish(client: httpx.AsyncClient, workspace: str = ACME) -> Estate:
         "/agents/{type}/{name}": ["known|expert"],
         "/agents/{name}": ["known"],
         "/users/{user}": ["known"],
+        "/costs/budgets/{name}": ["known"],
+        "/costs/prices/{model}": ["known"],
         "/workspaces/{id}": [workspace],
         "/workspaces/{id}/projects/{project}": [f"{workspace}|known"],
     }

@@ -408,8 +408,12 @@ async def test_an_event_that_names_an_open_allocation_finishes_it(
     other = await client.post("/usage", json={**event, "id": "mine-2", "used_tokens": 8})
     finish = await client.post(f"/allocations/{id_}/finish", json={})
 
-    assert first.json() == {"accepted": 1, "duplicates": 0, "ids": ["mine-1"]}
-    assert again.json() == other.json() == {"accepted": 0, "duplicates": 1, "ids": ["mine-1"]}
+    assert first.json() == {"accepted": 1, "duplicates": 0, "ids": ["mine-1"], "alerts": []}
+    assert (
+        again.json()
+        == other.json()
+        == {"accepted": 0, "duplicates": 1, "ids": ["mine-1"], "alerts": []}
+    )
     assert (finish.status_code, finish.json()["code"]) == (409, "already_finished")
     assert (await client.get(f"/allocations/{id_}")).json()["state"] == "finished"
     assert [one["id"] for one in (await client.get("/usage")).json()["items"]] == ["mine-1"]
@@ -424,7 +428,7 @@ async def test_an_event_that_names_a_finished_allocation_is_a_duplicate(
 
     response = await client.post("/usage", json=event)
 
-    assert response.json() == {"accepted": 0, "duplicates": 1, "ids": [booked["id"]]}
+    assert response.json() == {"accepted": 0, "duplicates": 1, "ids": [booked["id"]], "alerts": []}
     assert len((await client.get("/usage")).json()["items"]) == 1
 
 

@@ -81,7 +81,7 @@ async def test_one_event_is_booked_and_shown_as_it_was_sent(client: httpx.AsyncC
     answer = await client.post("/usage", json=sent)
 
     assert answer.status_code == 201
-    assert answer.json() == {"accepted": 1, "duplicates": 0, "ids": ["run-1"]}
+    assert answer.json() == {"accepted": 1, "duplicates": 0, "ids": ["run-1"], "alerts": []}
     (shown,) = await listed(client)
     assert datetime.fromisoformat(shown.pop("timestamp")) == datetime(2026, 3, 1, 6, 15, tzinfo=UTC)
     assert {name: shown[name] for name in sent if name != "timestamp"} == {
@@ -146,7 +146,12 @@ async def test_a_list_over_several_workspaces_is_whole_or_nothing_too(
     receipt = await book(
         client, {**RUN, "id": "1", "workspace": "a"}, {**RUN, "id": "2"}, {**other, "id": "3"}
     )
-    assert receipt == {"accepted": 3, "duplicates": 0, "ids": ["1", "2", "3"]}
+    assert receipt == {
+        "accepted": 3,
+        "duplicates": 0,
+        "ids": ["1", "2", "3"],
+        "alerts": [],
+    }
 
 
 @pytest.mark.parametrize(

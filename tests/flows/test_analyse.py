@@ -23,12 +23,13 @@ from app.core.analytics import (
     group_runs,
 )
 from app.core.errors import InvalidRequest
+from app.core.questions import MAX_SPANS, Question
 from app.core.usage import RUN, Cell, UsageEvent, fold_hours
 from app.core.windows import moment
-from app.flows.analyse import MAX_SPANS, Question, analyse
+from app.flows.analyse import analyse
+from app.store.appending import append_many
 from app.store.database import Store
 from app.store.groupcache import GroupCache
-from app.store.usage import append_many
 from tests.core.runs import BASE, DAY_US, run, runs
 
 NOW = BASE + 60_000_000

@@ -15,10 +15,10 @@ from app.core.terms import terms_of
 from app.core.usage import DAY, HOUR, MONTH, UsageEvent, fold, month_start
 from app.core.windows import moment
 from app.flows.audit import audit
+from app.store.appending import append_many
 from app.store.cells import add_to_cells
 from app.store.database import Store, dumps
 from app.store.tables import allocations
-from app.store.usage import append_many
 from tests.core.policies import profile_policy
 from tests.core.runs import BASE, DAY_US, run, runs
 

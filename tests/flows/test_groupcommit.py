@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import select, text
 
 from app.core.errors import Conflict, Unavailable
+from app.store.appending import append_many
 from app.store.database import Store, Tx
 from app.store.groupcommit import GroupCommit
 from app.store.tables import agents
-from app.store.usage import append_many, events_between
+from app.store.usage import events_between
 from tests.core.runs import run
 
 EVER = 2**60

@@ -31,10 +31,10 @@ from app.flows.recommendations import (
 from app.flows.retention import delete_past_keeping
 from app.presets.loader import shipped
 from app.store import policies
+from app.store.appending import append_many
 from app.store.database import Store
 from app.store.groupcache import GroupCache
 from app.store.shelf import PolicyShelf
-from app.store.usage import append_many
 from tests.core.advice import AGENT, LADDER, evidence_from
 from tests.core.runs import BASE, DAY_US, run, runs
 

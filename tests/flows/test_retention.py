@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import LargeBinary, Table, Text, insert, select
+from sqlalchemy import BigInteger, LargeBinary, Table, Text, insert, select
 from sqlalchemy import event as listening
 
 from app.clock import new_id
@@ -44,6 +44,8 @@ DAYS = {
     "job_runs": RECORD_DAYS,
     "reports": RECORD_DAYS,
     "recommendations": RECORD_DAYS,
+    "cost_totals": RECORD_DAYS,
+    "cost_alerts": RECORD_DAYS,
 }
 
 
@@ -60,6 +62,8 @@ def row(table: Table, number: int, time: int, **fields: Any) -> dict[str, Any]:
             made[column.name] = time
         elif column.name == "job":
             made[column.name] = "weekly"
+        elif column.primary_key and isinstance(column.type, BigInteger):
+            made[column.name] = number
         elif column.primary_key or column.name == "period":
             made[column.name] = f"id-{number:06}"
         elif not column.nullable:

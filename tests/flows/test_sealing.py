@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.core.errors import TooOld
+from app.core.questions import Question
 from app.core.usage import UsageEvent, day_start
 from app.core.windows import DAY_S, HOUR_S, MICROS, micros
-from app.flows.analyse import Question, analyse
+from app.flows.analyse import analyse
 from app.flows.audit import audit
 from app.flows.import_usage import import_usage
 from app.flows.retention import delete_past_keeping

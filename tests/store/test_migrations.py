@@ -9,11 +9,12 @@ from sqlalchemy import inspect
 
 from app.core.usage import fold
 from app.store import migrate
+from app.store.appending import append_many
 from app.store.cell_reading import all_cells
 from app.store.database import Store
 from app.store.engines import make_engine
 from app.store.tables import TEXT_INDEX_TABLES, metadata
-from app.store.usage import append_many, count_all
+from app.store.usage import count_all
 from tests.core.runs import BASE, run
 from tests.data import REPOSITORY
 

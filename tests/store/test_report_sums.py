@@ -13,11 +13,11 @@ from app.core.tokens_per_run import Tally
 from app.core.usage import RUN, TOTAL, Cell, UsageEvent, fold_hours
 from app.core.windows import pieces
 from app.store.analytics import Source
+from app.store.appending import append_many
 from app.store.database import Store
 from app.store.groupcache import GroupCache
 from app.store.report_sums import Wanted, read_tallies, read_totals, read_whole
 from app.store.run_sums import read_scopes, read_sums
-from app.store.usage import append_many
 from tests.core.runs import BASE, DAY_US, run, runs
 
 HOUR = 3_600_000_000

@@ -10,10 +10,10 @@ from app.core.simulation import Runs
 from app.core.usage import UsageEvent
 from app.presets.loader import shipped
 from app.store import policies
+from app.store.appending import append_many
 from app.store.database import Store, Tx
 from app.store.policy_history import EVER, PolicyHistory
 from app.store.runs import Page, Stretch, count_events, read_page
-from app.store.usage import append_many
 from tests.core.runs import BASE, run
 
 AGENTS = ("t/a", "t/b", "c")

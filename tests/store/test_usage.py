@@ -16,10 +16,11 @@ from sqlalchemy import event as listening
 from app.core.errors import IdMismatch
 from app.core.usage import TOTAL, UsageEvent, fold, hour_start
 from app.store.agents import list_agents, list_workspaces, names_like
+from app.store.appending import append_many
 from app.store.cell_reading import all_cells, read_mark
 from app.store.cells import COMPACT_AFTER, CROWDED
 from app.store.database import PG_ROWS, SQLITE_CHUNK, Store, Tx
-from app.store.usage import append_many, count_all, events_between, first_and_last, list_events
+from app.store.usage import count_all, events_between, first_and_last, list_events
 from tests.core.runs import BASE, run, runs
 
 EVER = 2**60

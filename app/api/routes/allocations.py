@@ -70,10 +70,23 @@ async def _asked(body: AllocateIn, request: Request, house: House) -> Asked:
     require_one_source(body)
     key, digest = await idempotency(request)
     core = body.to_core(ttl_seconds=house.ttl_seconds)
+    price = None
+    if body.model is not None:
+        await house.prices.ready()
+        price = house.costs.price(body.workspace, body.model, house.now_micros(), "standard")
+    hard = house.costs.book(body.workspace).hard_budgets
     if not body.memories:
-        return Asked(request=core, idempotency_key=key, request_hash=digest)
+        return Asked(
+            request=core,
+            idempotency_key=key,
+            request_hash=digest,
+            price=price,
+            hard_budgets=hard,
+        )
     return Asked(
         request=core,
+        price=price,
+        hard_budgets=hard,
         candidates=[to_candidate(one, index) for index, one in enumerate(body.memories)],
         uncounted=[index for index, one in enumerate(body.memories) if one.tokens is None],
         idempotency_key=key,
@@ -111,7 +124,10 @@ async def _changed(
 async def post_finish(id: str, body: FinishIn, house: HouseDep) -> Response:
     """Close a run and book its usage event; the same report again is the same event."""
     workspace = await locate(house.store, house.directory, id)
-    return answer(event_out(await finish(house.store, workspace, id, body.to_core(), house.now())))
+    if body.has_tokens:
+        await house.prices.ready()
+    report, charge = body.to_core(), house.costs.charge
+    return answer(event_out(await finish(house.store, workspace, id, report, house.now(), charge)))
 
 
 @router.get("/allocations/statistics")

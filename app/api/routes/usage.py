@@ -26,9 +26,10 @@ from app.api.uploads import UPLOAD_DOCS, upload
 from app.core.analytics import Analytics, By, flat
 from app.core.errors import InvalidRequest
 from app.core.filters import UsageFilter
+from app.core.questions import Question
 from app.core.usage import UsageEvent
 from app.core.windows import micros
-from app.flows.analyse import Question, analyse
+from app.flows.analyse import analyse
 from app.flows.import_usage import ImportReport, import_usage
 from app.flows.list_usage import export_usage, list_usage
 from app.flows.record_usage import Receipt, record_usage
@@ -45,18 +46,26 @@ async def post_usage(request: Request, house: HouseDep) -> Response:
     raw = await request.body()
     check_nul(raw)
     kind = request.headers.get("content-type", "")
-    if len(raw) < LONG_BODY:
+    is_short = len(raw) < LONG_BODY and (house.prices.is_ready or b'"model"' not in raw)
+    if is_short:
         events = _events(raw, kind, house)
     else:
         events = await to_thread.run_sync(_events, raw, kind, house)
-    return answer(await record_usage(house.store, events), status=201)
+    return answer(await record_usage(house.store, events, house.costs.charge), status=201)
 
 
 def _events(raw: bytes, kind: str, house: House) -> list[UsageEvent]:
     given = read_cloudevents(raw) if kind.startswith(CLOUDEVENTS) else read_events(raw)
     now = house.now()
     return [
-        to_event(one, index=index, identify=house.identify, new_id=house.new_id, now=now)
+        to_event(
+            one,
+            index=index,
+            identify=house.identify,
+            new_id=house.new_id,
+            now=now,
+            price_of=house.costs.price,
+        )
         for index, one in enumerate(given)
     ]
 
@@ -124,8 +133,10 @@ async def post_usage_import(
     now = house.now()
 
     def read(line: bytes) -> UsageEvent:
-        return read_line(line, workspace=workspace, identify=house.identify, now=now)
+        event = read_line(line, workspace=workspace, identify=house.identify, now=now)
+        return house.costs.charge(event)
 
+    await house.prices.ready()
     return answer(await import_usage(house.store, workspace, upload(request), read))
 
 

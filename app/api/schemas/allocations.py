@@ -6,13 +6,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.schemas.common import AgentName, Label, Name, ShortText, Task, Tier, Tokens, Workspace
+from app.api.schemas.counts import RawUsage, counts_in
 from app.api.schemas.memories import Embedding
+from app.api.schemas.usage import Cost, nano
 from app.core.allocation import Allocation, Request
 from app.core.appraisal import TaskContext
 from app.core.complexity import Context
 from app.core.errors import InvalidRequest, NotAvailable
 from app.core.memory import DEFAULT_IMPORTANCE, Candidate
 from app.core.monitoring import Load, Report
+from app.core.pricing import Service
 from app.core.terms import Bump
 from app.core.values import value
 
@@ -234,7 +237,22 @@ class FinishIn(BaseModel):
     memories_used: Annotated[list[Label], Field(max_length=MAX_LOADS)] | None = None
     """Ids of the memories that were of use."""
     input_tokens: Tokens | None = None
+    """Tokens sent to the model, cached ones included."""
     output_tokens: Tokens | None = None
+    cached_tokens: Tokens | None = None
+    cache_write_tokens: Tokens | None = None
+    reasoning_tokens: Tokens | None = None
+    usage: RawUsage | None = None
+    """In place of the counts above: the usage that the provider reported, as it is."""
+    service: Service | None = None
+    """How the provider served the call, if not the standard way."""
+    cost_usd: Cost | None = None
+    """What it cost; worked out from the price of the allocation's model if left out."""
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether there is anything that may have to be priced."""
+        return self.usage is not None or (self.input_tokens, self.output_tokens) != (None, None)
 
     def to_core(self) -> Report:
         """The report as a core value."""
@@ -244,8 +262,8 @@ class FinishIn(BaseModel):
             loads=tuple(load.to_core() for load in self.loads or ()),
             needed_tokens=self.needed_tokens,
             memories_used=tuple(self.memories_used or ()),
-            input_tokens=self.input_tokens,
-            output_tokens=self.output_tokens,
+            cost_nano_usd=nano(self.cost_usd),
+            **counts_in(self),
         )
 
 

@@ -15,9 +15,11 @@ Tokens = Annotated[int, Field(ge=0, le=MAX_TOKENS, examples=[20000])]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/*\x00-\x1f\x7f]+$")]
 """A workspace, project, scope or tier: 1 to 200 printable characters, no `/`, no `*`."""
 
+Reached = Annotated[Name, AfterValidator(within_reach)]
+"""A workspace that a body may name: one that the request's key reaches."""
+
 Workspace = Annotated[
-    Name,
-    AfterValidator(within_reach),
+    Reached,
     Field(default_factory=home, json_schema_extra={"default": "default"}),
 ]
 """The workspace that a body names: one that the request's key reaches; its home if left out."""

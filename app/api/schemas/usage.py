@@ -1,7 +1,6 @@
 """Say what a usage event looks like on the wire."""
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,40 +10,32 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from app.api.schemas.common import AgentName, Label, Name, ShortText, Task, Tier, Tokens, Workspace
+from app.api.schemas.counts import RawUsage, bounded, counts_in, priced
 from app.core.analytics import usd
+from app.core.charging import PriceOf
 from app.core.errors import InvalidRequest
+from app.core.pricing import Service
 from app.core.usage import UsageEvent
 from app.core.windows import micros, moment
 
 Identify = Callable[[str, str, str | None], tuple[str, str | None]]
 """workspace, agent, agent type → the agent's full name and its profile, if it has one."""
 
-MAX_METADATA = 65_536
 MAX_SCOPES = 64
 MAX_BATCH = 10_000
 AHEAD = timedelta(hours=1)
 """How far a client's clock may run ahead of ours."""
 
 
-def _bounded(value: dict[str, Any]) -> dict[str, Any]:
-    try:
-        size = len(json.dumps(value, allow_nan=False))
-    except ValueError as error:
-        raise ValueError("numbers must be finite") from error
-    if size > MAX_METADATA:
-        raise ValueError(f"at most {MAX_METADATA:,} characters of JSON")
-    return value
-
-
-def _to_nano(usd: Decimal) -> Decimal:
+def to_nano(usd: Decimal) -> Decimal:
     """Rounded to the nano-dollars that are booked: sums of floats have no end otherwise."""
     return usd.quantize(NANO, rounding=ROUND_HALF_EVEN)
 
 
 NANO = Decimal("1e-9")
 EventId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/\x00-\x1f\x7f]+$")]
-Cost = Annotated[Decimal, Field(ge=0, le=100_000), AfterValidator(_to_nano)]
-Metadata = Annotated[dict[str, Any], AfterValidator(_bounded)]
+Cost = Annotated[Decimal, Field(ge=0, le=100_000), AfterValidator(to_nano)]
+Metadata = Annotated[dict[str, Any], AfterValidator(bounded)]
 
 
 class UsageEventIn(BaseModel):
@@ -86,8 +77,18 @@ class UsageEventIn(BaseModel):
     output_tokens: Tokens | None = None
     cached_tokens: Tokens | None = None
     """The part of `input_tokens` that was read from a cache."""
+    cache_write_tokens: Tokens | None = None
+    """The part of `input_tokens` that was written to a cache."""
+    reasoning_tokens: Tokens | None = None
+    """The part of `output_tokens` that was reasoning."""
+    usage: RawUsage | None = None
+    """In place of the counts above: the usage that the provider reported, as it is (OpenAI,
+    Anthropic, Gemini, LiteLLM, OpenTelemetry attributes)."""
+    service: Service | None = None
+    """How the provider served the call, if not the standard way: `batch` and others have prices of
+    their own."""
     cost_usd: Cost | None = None
-    """Cost in USD, as a number or a string."""
+    """Cost in USD, as a number or a string; worked out from the model's price if left out."""
     duration_seconds: Annotated[float, Field(ge=0, le=31_536_000)] | None = None
     success: bool | None = None
     error: ShortText | None = None
@@ -145,8 +146,9 @@ def to_event(
     identify: Identify,
     new_id: Callable[[str, str], str],
     now: datetime,
+    price_of: PriceOf | None = None,
 ) -> UsageEvent:
-    """The event as it is booked: named, dated, and with a digest of what was sent.
+    """The event as it is booked: named, dated, priced, and with a digest of what was sent.
 
     Errors: InvalidRequest naming the event's index.
     """
@@ -155,10 +157,15 @@ def to_event(
     if given.id is not None or given.allocation_id is not None:
         sent = given.model_dump_json(exclude_unset=True).encode()
         fingerprint = hashlib.blake2b(sent, digest_size=16).digest()
+    at = micros(now if given.timestamp is None else dated(given.timestamp, now, index))
+    counts = counts_in(given, index)
+    cost, version = nano(given.cost_usd), None
+    if cost is None and price_of is not None and given.model is not None:
+        cost, version = priced(given.model, given.workspace, at, counts, price_of)
     return UsageEvent(
         id=given.id or new_id("use", given.workspace),
         workspace=given.workspace,
-        at=micros(now if given.timestamp is None else dated(given.timestamp, now, index)),
+        at=at,
         agent=agent,
         profile=profile,
         used_tokens=given.used_tokens,
@@ -174,10 +181,9 @@ def to_event(
         stage=given.stage,
         task=given.task,
         scopes=given.scopes or {},
-        input_tokens=given.input_tokens,
-        output_tokens=given.output_tokens,
-        cached_tokens=given.cached_tokens,
-        cost_nano_usd=nano(given.cost_usd),
+        **counts,
+        cost_nano_usd=cost,
+        price_version=version,
         duration_seconds=given.duration_seconds,
         success=given.success,
         error=given.error,
@@ -238,7 +244,13 @@ class UsageEventOut:
     input_tokens: int | None
     output_tokens: int | None
     cached_tokens: int | None
+    cache_write_tokens: int | None
+    reasoning_tokens: int | None
+    service: str | None
     cost_usd: str | None
+    """Null where nobody knows the price: unpriced, not free."""
+    price_version: str | None
+    """The prices that the cost was worked out with; null where the sender gave it."""
     duration_seconds: float | None
     success: bool | None
     error: str | None
@@ -280,7 +292,11 @@ def event_out(event: UsageEvent) -> UsageEventOut:
         input_tokens=event.input_tokens,
         output_tokens=event.output_tokens,
         cached_tokens=event.cached_tokens,
+        cache_write_tokens=event.cache_write_tokens,
+        reasoning_tokens=event.reasoning_tokens,
+        service=event.service,
         cost_usd=None if cost is None else usd(cost),
+        price_version=event.price_version,
         duration_seconds=event.duration_seconds,
         success=event.success,
         error=event.error,

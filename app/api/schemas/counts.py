@@ -1,0 +1,105 @@
+"""Say how tokens are counted on the wire: by us, or as a provider reported them."""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Protocol
+
+from pydantic import AfterValidator
+
+from app.core.charging import PriceOf, cost_of
+from app.core.errors import InvalidRequest
+from app.core.pricing import Counts, Service
+from app.core.raw_usage import read_usage
+
+MAX_METADATA = 65_536
+
+
+def bounded(value: dict[str, Any]) -> dict[str, Any]:
+    """The value, if it is not too large. Errors: ValueError."""
+    try:
+        size = len(json.dumps(value, allow_nan=False))
+    except ValueError as error:
+        raise ValueError("numbers must be finite") from error
+    if size > MAX_METADATA:
+        raise ValueError(f"at most {MAX_METADATA:,} characters of JSON")
+    return value
+
+
+RawUsage = Annotated[dict[str, Any], AfterValidator(bounded)]
+"""What a provider said of tokens, in any of the shapes that are known."""
+
+COUNTS = (
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+)
+
+
+class Counted(Protocol):
+    """A body that has counts of tokens, or the usage that they are in."""
+
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_tokens: int | None
+    cache_write_tokens: int | None
+    reasoning_tokens: int | None
+    usage: dict[str, Any] | None
+    service: Service | None
+
+
+def counts_in(given: Counted, *loc: str | int) -> dict[str, Any]:
+    """The counts of a body by the names of core. Errors: InvalidRequest for both kinds at once."""
+    if given.usage is None:
+        return {
+            "input_tokens": given.input_tokens,
+            "output_tokens": given.output_tokens,
+            "cached_tokens": given.cached_tokens,
+            "cache_write_tokens": given.cache_write_tokens,
+            "reasoning_tokens": given.reasoning_tokens,
+            "service": given.service,
+        }
+    twice = [name for name in COUNTS if getattr(given, name) is not None]
+    if twice:
+        raise InvalidRequest(
+            "Give the provider's `usage`, or the counts themselves, not both.",
+            errors=[{"loc": ["body", *loc, name], "msg": "goes without usage"} for name in twice],
+        )
+    try:
+        reported = read_usage(given.usage)
+    except InvalidRequest as error:
+        raise InvalidRequest(
+            error.detail,
+            errors=[{**one, "loc": ["body", *loc, *one["loc"][1:]]} for one in error.errors],
+        ) from error
+    counts = reported.counts
+    return {
+        "input_tokens": counts.input,
+        "output_tokens": counts.output,
+        "cached_tokens": counts.cached,
+        "cache_write_tokens": counts.cache_write or None,
+        "cache_write_1h_tokens": counts.cache_write_1h or None,
+        "reasoning_tokens": counts.reasoning or None,
+        "service": given.service or (None if reported.service == "standard" else reported.service),
+    }
+
+
+def priced(
+    model: str, workspace: str, at: int, given: Mapping[str, Any], price_of: PriceOf
+) -> tuple[int, str] | tuple[None, None]:
+    """The cost of counts and the version of their price; None and None where nobody knows."""
+    sent, came = given["input_tokens"], given["output_tokens"]
+    if sent is None and came is None:
+        return None, None
+    counts = Counts(
+        input=sent or 0,
+        output=came or 0,
+        cached=given["cached_tokens"] or 0,
+        cache_write=given["cache_write_tokens"] or 0,
+        cache_write_1h=given.get("cache_write_1h_tokens") or 0,
+        reasoning=given["reasoning_tokens"] or 0,
+    )
+    service = given["service"]
+    found = cost_of(counts, price_of, workspace=workspace, model=model, at=at, service=service)
+    return (None, None) if found is None else found
