@@ -31,6 +31,7 @@ from app.api.routes import (
     search,
     simulate,
     system,
+    tokens,
     usage,
     workspaces,
 )
@@ -41,6 +42,7 @@ from app.flows.backup import Backups
 from app.flows.follow_policies import follow
 from app.flows.run_jobs import Jobs
 from app.gateways.backups import BackupFolder
+from app.gateways.thinking import Thinking
 from app.gateways.tokens import TokenCounter
 from app.jobs.backups import back_up, backup, keep_backing_up, standing
 from app.jobs.reporting import reporting
@@ -132,6 +134,7 @@ def create_app(settings: Settings, *, keeps_time: bool = True) -> FastAPI:
         needs,  # before reports: `/reports/{id}` would take its name
         reports,
         lifecycle,
+        tokens,
         search,
         memories,  # last: `/memories/{id}` would take the names that others have below it
     ):
@@ -157,7 +160,7 @@ def furnish(settings: Settings) -> House:
         queue_limit=settings.write_queue_limit,
         pooled=settings.database_admin_url is not None,
     )
-    shelf, tokens = PolicyShelf(shipped()), TokenCounter()
+    shelf, counter = PolicyShelf(shipped()), TokenCounter()
     backups = Backups(store, BackupFolder(backup_folder(settings)), keep=settings.backup_keep)
     zone = ZoneInfo(settings.timezone)
     cache = GroupCache()
@@ -166,7 +169,7 @@ def furnish(settings: Settings) -> House:
         "retention": retention(
             store,
             shelf,
-            tokens,
+            counter,
             new_id=clock.new_id,
             usage_days=settings.usage_retention_days,
         ),
@@ -178,7 +181,8 @@ def furnish(settings: Settings) -> House:
         directory=Directory(),
         cache=cache,
         texts=TextCache(hot_store(settings)),
-        tokens=tokens,
+        tokens=counter,
+        thinking=Thinking(),
         zone=zone,
         ttl_seconds=settings.allocation_ttl_seconds,
         backups=backups,

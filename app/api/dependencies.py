@@ -12,6 +12,7 @@ from app.core.errors import DomainError
 from app.core.windows import micros
 from app.flows.backup import Backups
 from app.flows.run_jobs import Jobs
+from app.gateways.thinking import Thinking
 from app.gateways.tokens import TokenCounter
 from app.store.database import Store
 from app.store.directory import Directory
@@ -30,6 +31,7 @@ class House:
     cache: GroupCache
     texts: TextCache
     tokens: TokenCounter
+    thinking: Thinking
     zone: ZoneInfo
     ttl_seconds: int
     backups: Backups

@@ -13,6 +13,7 @@ from app.core.windows import MICROS
 from app.store.agents import register
 from app.store.cell_reading import first_hour, read_sealed
 from app.store.cells import add_to_cells
+from app.store.counting import learn_from_events
 from app.store.database import Tx, dumps, in_chunks
 from app.store.tables import usage_events
 
@@ -44,6 +45,7 @@ def append_many(
     if events:
         _insert(tx, events)
         add_to_cells(tx, workspace, events)
+        learn_from_events(tx, workspace, events)
         register(tx, workspace, {event.agent for event in events}, now=events[0].at)
     return answers
 
