@@ -24,6 +24,7 @@ from app.api.routes import (
     jobs,
     lifecycle,
     memories,
+    minify,
     needs,
     policies,
     recommendations,
@@ -135,6 +136,7 @@ def create_app(settings: Settings, *, keeps_time: bool = True) -> FastAPI:
         reports,
         lifecycle,
         tokens,
+        minify,
         search,
         memories,  # last: `/memories/{id}` would take the names that others have below it
     ):
