@@ -62,7 +62,8 @@ MODULES: Mapping[str, str] = {
             "alerts allocation amounts analytics appraisal budgets complexity errors health ids "
             "memory memory_metadata memory_tree minifying monitoring names packing patterns "
             "placement policy_checks policy_documents policy_reading policybook profiles "
-            "recommending rendering scoped scoring settling signals statistics terms usage windows words"
+            "recommending rendering scoped scoring settling signals statistics terms usage windows "
+            "words"
         ).split()
     },
     "legacy": "presets.legacy",
