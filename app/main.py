@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -26,6 +27,7 @@ from app.api.routes import (
     memories,
     minify,
     needs,
+    operations,
     policies,
     recommendations,
     reports,
@@ -38,6 +40,7 @@ from app.api.routes import (
 )
 from app.api.routing import express
 from app.api.schemas.memories import describe_memories
+from app.api.schemas.operations import describe_operations
 from app.api.schemas.usage import describe_usage
 from app.flows.backup import Backups
 from app.flows.follow_policies import follow
@@ -118,7 +121,7 @@ def create_app(settings: Settings, *, keeps_time: bool = True) -> FastAPI:
     )
     app.state.house = house
     write = app.openapi
-    app.openapi = lambda: errors.describe_problems(describe_memories(describe_usage(write())))  # type: ignore[method-assign]  # FastAPI's own way to extend the document
+    app.openapi = lambda: errors.describe_problems(_described(write()))  # type: ignore[method-assign]  # FastAPI's own way to extend the document
     errors.install(app)
     for module in (
         allocations,
@@ -137,6 +140,7 @@ def create_app(settings: Settings, *, keeps_time: bool = True) -> FastAPI:
         lifecycle,
         tokens,
         minify,
+        operations,
         search,
         memories,  # last: `/memories/{id}` would take the names that others have below it
     ):
@@ -197,6 +201,13 @@ def furnish(settings: Settings) -> House:
             others={"backup": standing(backups, settings.backup_interval)},
         ),
     )
+
+
+def _described(document: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI document with the shapes that bodies are read by."""
+    for describe in (describe_usage, describe_memories, describe_operations):
+        document = describe(document)
+    return document
 
 
 async def _keep_time(house: House) -> None:

@@ -229,7 +229,9 @@ class _Relevance:
             for at, held in sections.items()
         }
         best = max(shares.values(), default=0.0) or 1.0
-        self._sections = {at: (share / best) ** SHARPNESS for at, share in shares.items()}
+        self._sections: dict[tuple[str, int], float] = {
+            at: (share / best) ** SHARPNESS for at, share in shares.items()
+        }
 
     def of_piece(self, part: _Part, piece: Piece) -> float:
         """The share of the task's words in a piece, rare ones counting more."""

@@ -80,7 +80,7 @@ def merged(cells: Cells) -> dict[tuple[str, str], OperationCell]:
     return dict(found)
 
 
-def own_times(cells: Cells) -> dict[tuple[str, str], float]:
+def own_times(cells: Cells) -> dict[tuple[str, str], int]:
     """Microseconds of own time by type and name.
 
     What ran inside operations of a name is taken off it; where several types have the name, off
@@ -95,12 +95,12 @@ def own_times(cells: Cells) -> dict[tuple[str, str], float]:
     totals: defaultdict[str, int] = defaultdict(int)
     for (_, name), cell in by_name.items():
         totals[name] += cell.total_us
-    return {
-        key: max(0.0, cell.total_us * (1 - inside[key[1]] / totals[key[1]]))
-        if totals[key[1]]
-        else 0.0
-        for key, cell in by_name.items()
-    }
+    found = {}
+    for key, cell in by_name.items():
+        name = key[1]
+        taken = cell.total_us * inside[name] // totals[name] if totals[name] else 0
+        found[key] = max(0, cell.total_us - taken)
+    return found
 
 
 def by_type(cells: Cells) -> list[Figures]:
@@ -108,7 +108,7 @@ def by_type(cells: Cells) -> list[Figures]:
     own = own_times(cells)
     whole = sum(own.values())
     types: defaultdict[str, OperationCell] = defaultdict(OperationCell)
-    its_own: defaultdict[str, float] = defaultdict(float)
+    its_own: defaultdict[str, int] = defaultdict(int)
     for key, cell in merged(cells).items():
         types[key[0]].add(cell)
         its_own[key[0]] += own[key]
@@ -199,7 +199,7 @@ def _interval(cell: OperationCell, q: float) -> tuple[float, float, float]:
 
 
 def _figures(
-    kind: str, name: str | None, cell: OperationCell, own_us: float, whole_us: float
+    kind: str, name: str | None, cell: OperationCell, own_us: int, whole_us: int
 ) -> Figures:
     median, p95 = median_and_p95(cell.sketch, low=cell.least_us, high=cell.most_us)
     return Figures(

@@ -10,12 +10,16 @@ from app.core.values import value
 from app.core.windows import MICROS
 from app.store.cell_reading import read_sealed
 from app.store.database import Tx
+from app.store.operations import read_sealed as read_operations_sealed
 from app.store.tables import (
     allocations,
     job_runs,
     memory_actions,
     memory_health,
     memory_keys,
+    operation_days,
+    operation_hours,
+    operations,
     recommendations,
     reports,
     usage_events,
@@ -33,6 +37,9 @@ TIMES: Mapping[Table, Column[int]] = {
     reports: reports.c.created_at,
     recommendations: recommendations.c.created_at,
     job_runs: job_runs.c.due_at,
+    operations: operations.c.at,
+    operation_hours: operation_hours.c.start,
+    operation_days: operation_days.c.start,
 }
 """The tables that have a rule, and by which of their moments rows grow old."""
 
@@ -58,6 +65,9 @@ def sweeps_of(tx: Tx, workspace: str, keep: Keep, now: int) -> list[Sweep]:
         reports: keep.records_before,
         recommendations: keep.records_before,
         job_runs: keep.records_before,
+        operations: read_operations_sealed(tx, workspace),
+        operation_hours: keep.operation_hours_before,
+        operation_days: keep.operation_days_before,
     }
     found = [Sweep(table=one.name, before=limits[one], now=now) for one in TIMES]
     return [one for one in found if _keys(tx, workspace, one, limit=1)]

@@ -399,23 +399,28 @@ operations = Table(
 )
 """`depends_on`: names as JSON; NULL: not said."""
 
-operation_cells = Table(
-    "operation_cells",
-    metadata,
-    Column("workspace", Text, primary_key=True),
-    Column("grain", SmallInteger, primary_key=True, autoincrement=False),
-    Column("start", BigInteger, primary_key=True, autoincrement=False),
-    Column("type", Text, primary_key=True),
-    Column("name", Text, primary_key=True),
-    Column("parent", Text, primary_key=True),
-    Column("count", BigInteger, nullable=False),
-    Column("failed", BigInteger, nullable=False),
-    Column("total_us", BigInteger, nullable=False),
-    Column("least_us", BigInteger, nullable=False),
-    Column("most_us", BigInteger, nullable=False),
-    Column("sketch", LargeBinary, nullable=False),
-    postgresql_with=HOT,
-)
+
+def _operation_cells(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("workspace", Text, primary_key=True),
+        Column("start", BigInteger, primary_key=True, autoincrement=False),
+        Column("type", Text, primary_key=True),
+        Column("name", Text, primary_key=True),
+        Column("parent", Text, primary_key=True),
+        Column("count", BigInteger, nullable=False),
+        Column("failed", BigInteger, nullable=False),
+        Column("total_us", BigInteger, nullable=False),
+        Column("least_us", BigInteger, nullable=False),
+        Column("most_us", BigInteger, nullable=False),
+        Column("sketch", LargeBinary, nullable=False),
+        postgresql_with=HOT,
+    )
+
+
+operation_hours = _operation_cells("operation_hours")
+operation_days = _operation_cells("operation_days")
 """What the operations of an hour or a day come to, by type, name and what they ran inside."""
 
 TEXT_INDEX_TABLES = frozenset(

@@ -48,27 +48,28 @@ def upgrade() -> None:
     )
     op.create_index("operations_by_time", "operations", ["workspace", "at", "id"])
     op.create_index("operations_by_run", "operations", ["workspace", "run_id", "at", "id"])
-    op.create_table(
-        "operation_cells",
-        sa.Column("workspace", sa.Text(), nullable=False),
-        sa.Column("grain", sa.SmallInteger(), nullable=False, autoincrement=False),
-        sa.Column("start", sa.BigInteger(), nullable=False, autoincrement=False),
-        sa.Column("type", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("parent", sa.Text(), nullable=False),
-        sa.Column("count", sa.BigInteger(), nullable=False),
-        sa.Column("failed", sa.BigInteger(), nullable=False),
-        sa.Column("total_us", sa.BigInteger(), nullable=False),
-        sa.Column("least_us", sa.BigInteger(), nullable=False),
-        sa.Column("most_us", sa.BigInteger(), nullable=False),
-        sa.Column("sketch", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("workspace", "grain", "start", "type", "name", "parent"),
-        postgresql_with=HOT,
-    )
+    for name in ("operation_hours", "operation_days"):
+        op.create_table(
+            name,
+            sa.Column("workspace", sa.Text(), nullable=False),
+            sa.Column("start", sa.BigInteger(), nullable=False, autoincrement=False),
+            sa.Column("type", sa.Text(), nullable=False),
+            sa.Column("name", sa.Text(), nullable=False),
+            sa.Column("parent", sa.Text(), nullable=False),
+            sa.Column("count", sa.BigInteger(), nullable=False),
+            sa.Column("failed", sa.BigInteger(), nullable=False),
+            sa.Column("total_us", sa.BigInteger(), nullable=False),
+            sa.Column("least_us", sa.BigInteger(), nullable=False),
+            sa.Column("most_us", sa.BigInteger(), nullable=False),
+            sa.Column("sketch", sa.LargeBinary(), nullable=False),
+            sa.PrimaryKeyConstraint("workspace", "start", "type", "name", "parent"),
+            postgresql_with=HOT,
+        )
 
 
 def downgrade() -> None:
-    op.drop_table("operation_cells")
+    op.drop_table("operation_days")
+    op.drop_table("operation_hours")
     op.drop_table("operations")
     op.drop_table("operation_marks")
     op.drop_table("token_ratios")

@@ -129,9 +129,10 @@ def test_bottlenecks_are_the_names_of_enough_share_worst_first(
 def test_time_inside_is_not_own_time() -> None:
     cells = cells_of([op("stage", 0, 10, type="stage"), op("call", 1, 8, parent="stage")])
     own = own_times(cells)
-    assert own == {("stage", "stage"): 2e6, ("io", "call"): 8e6}
+    assert own == pytest.approx({("stage", "stage"): 2e6, ("io", "call"): 8e6})
     (worst, other) = bottlenecks(cells, 5)
-    assert (worst.name, worst.share_pct, worst.severity) == ("call", 80, "critical")
+    assert (worst.name, worst.severity) == ("call", "critical")
+    assert worst.share_pct == pytest.approx(80)
     assert (other.name, other.severity) == ("stage", "medium")
     assert worst.advice != other.advice
 

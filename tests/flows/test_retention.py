@@ -15,6 +15,9 @@ from app.core.keeping import (
     ANSWER_DAYS,
     HEALTH_DAYS,
     KEPT,
+    OPERATION_DAY_DAYS,
+    OPERATION_DAYS,
+    OPERATION_HOUR_DAYS,
     RECORD_DAYS,
     keep_in,
 )
@@ -44,6 +47,9 @@ DAYS = {
     "job_runs": RECORD_DAYS,
     "reports": RECORD_DAYS,
     "recommendations": RECORD_DAYS,
+    "operations": OPERATION_DAYS,
+    "operation_hours": OPERATION_HOUR_DAYS,
+    "operation_days": OPERATION_DAY_DAYS,
 }
 
 
