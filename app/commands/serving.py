@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -77,6 +78,7 @@ def configure(
 
 def serve(settings: Settings, *, say: Say, warn: Say) -> None:
     """Serve until SIGTERM or SIGINT; whatever was acknowledged is then in the database."""
+    signal.signal(signal.SIGTERM, _leave)
     listener = bind(settings)
     with listener, plainly():
         wait_for_database(settings, warn=warn)
@@ -92,6 +94,11 @@ def serve(settings: Settings, *, say: Say, warn: Say) -> None:
             signal.signal(number, server.handle_exit)
         with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
             runner.run(_run(app, server, listener))
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Stop at once: nothing is open yet. A container's first process would not stop by itself."""
+    raise SystemExit(0)
 
 
 async def _run(app: FastAPI, server: Server, listener: socket.socket) -> None:
