@@ -28,9 +28,11 @@ from membudget.async_parts import (
     Backups,
     Config,
     Jobs,
+    Operations,
     Profiles,
     Recommendations,
     Reports,
+    Tokens,
     Workspaces,
 )
 
@@ -95,6 +97,10 @@ class AsyncClient:
         """Policy as files: export, import_."""
         self.backups = Backups(self)
         """Backups of everything: list (also by calling it), create, restore."""
+        self.operations = Operations(self)
+        """Where the time goes: record, statistics, bottlenecks, parallelism."""
+        self.tokens = Tokens(self)
+        """Counts of tokens, and contexts cut to fit them: count, report, minify."""
 
     @property
     def url(self) -> str:
