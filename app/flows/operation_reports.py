@@ -20,7 +20,7 @@ from app.core.operation_windows import Stretch, stretch_of, weeks
 from app.core.parallelism import Parallelism, parallelism_of
 from app.core.windows import MICROS, moment
 from app.store.database import Store
-from app.store.operations import operations_of_run, read_operation_cells
+from app.store.operation_reading import operations_of_run, read_operation_cells
 
 MOST_IN_RUN = 5_000
 """Operations of one run that are laid side by side: the first of them."""

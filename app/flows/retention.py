@@ -9,7 +9,8 @@ from app.store.agents import list_workspaces
 from app.store.cell_reading import first_hour, read_sealed
 from app.store.cells import seal
 from app.store.database import SYSTEM, Store, Tx
-from app.store.operations import first_operation, overflow, seal_operations
+from app.store.operation_reading import first_operation, overflow
+from app.store.operations import seal_operations
 from app.store.retention import AT_ONCE, Sweep, sweep, sweeps_of
 from app.store.shelf import PolicyShelf
 

@@ -4,13 +4,12 @@ Writers of a workspace wait for each other at its mark, so that cells are read, 
 whole: their sketches never hold a bucket twice.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Row, Table, func, select, update
+from sqlalchemy import update
 
 from app.core.errors import DomainError, IdMismatch, TooOld
 from app.core.operations import (
@@ -22,21 +21,19 @@ from app.core.operations import (
     label_of,
     told_apart,
 )
-from app.core.statistics import decode, encode
-from app.core.usage import DAY, HOUR, day_start
+from app.core.statistics import encode
+from app.core.usage import day_start
 from app.core.windows import MICROS, moment
 from app.store.agents import register
 from app.store.database import Tx, dumps, in_chunks
-from app.store.tables import operation_days, operation_hours, operation_marks, operations
-
-GRAINS: dict[int, Table] = {HOUR: operation_hours, DAY: operation_days}
+from app.store.operation_reading import GRAINS, MEASURES, cell_of
+from app.store.tables import operation_marks, operations
 
 MOST_SUM = 1 << 62
 """Where a sum of microseconds stops: both databases keep 64 bits."""
 
-_MEASURES = ("count", "failed", "total_us", "least_us", "most_us", "sketch")
 _TAIL = "ON CONFLICT (workspace, start, type, name, parent) DO UPDATE SET " + ", ".join(
-    f"{name} = excluded.{name}" for name in _MEASURES
+    f"{name} = excluded.{name}" for name in MEASURES
 )
 
 
@@ -95,65 +92,12 @@ def _sort_out(
     return new, added
 
 
-def read_sealed(tx: Tx, workspace: str) -> int:
-    """The moment before which operations are kept no longer, and none is booked any more."""
-    query = select(operation_marks.c.sealed).where(operation_marks.c.workspace == workspace)
-    return int(tx.connection.execute(query).scalar() or 0)
-
-
 def seal_operations(tx: Tx, workspace: str, wanted: Sequence[int]) -> list[int]:
     """Book nothing any more that began before a moment; it never goes back."""
     sealed = max(_lock(tx, workspace), *wanted)
     here = operation_marks.c.workspace == workspace
     tx.connection.execute(update(operation_marks).where(here).values(sealed=sealed))
     return [sealed] * len(wanted)
-
-
-def overflow(tx: Tx, workspace: str, most: int) -> int:
-    """The moment before which operations are more than `most`; 0 where they are not."""
-    table = operations.c
-    oldest_kept = (
-        select(table.at)
-        .where(table.workspace == workspace)
-        .order_by(table.at.desc(), table.id.desc())
-        .offset(most - 1)
-        .limit(1)
-    )
-    return int(tx.connection.execute(oldest_kept).scalar() or 0)
-
-
-def first_operation(tx: Tx, workspace: str) -> int | None:
-    """The moment of the oldest operation that is kept."""
-    query = select(func.min(operations.c.at)).where(operations.c.workspace == workspace)
-    found = tx.connection.execute(query).scalar()
-    return None if found is None else int(found)
-
-
-def read_operation_cells(
-    tx: Tx, workspace: str, grain: int, since: int, until: int
-) -> dict[Label, OperationCell]:
-    """Cells that start in `since` ≤ t < `until` (seconds), added up over time."""
-    found: defaultdict[Label, OperationCell] = defaultdict(OperationCell)
-    marks = [tx.marks(1, first=number) for number in (1, 2, 3)]
-    sql = (
-        f"SELECT type, name, parent, {', '.join(_MEASURES)} FROM {GRAINS[grain].name}"
-        f" WHERE workspace = {marks[0]} AND start >= {marks[1]} AND start < {marks[2]}"
-    )
-    for kind, name, parent, *measures in tx.fetch(sql, [workspace, since * MICROS, until * MICROS]):
-        found[Label(kind, name, parent)].add(_cell_of(measures))
-    return dict(found)
-
-
-def operations_of_run(tx: Tx, workspace: str, run_id: str, limit: int) -> list[Operation]:
-    """The operations of a run, the first of them if there are more than `limit`."""
-    table = operations.c
-    query = (
-        select(operations)
-        .where(table.workspace == workspace, table.run_id == run_id)
-        .order_by(table.at, table.id)
-        .limit(limit)
-    )
-    return [_to_core(row) for row in tx.connection.execute(query)]
 
 
 def _lock(tx: Tx, workspace: str) -> int:
@@ -230,20 +174,15 @@ def _held(
     for (grain, start), names in sorted(wanted.items()):
         for chunk in in_chunks(sorted(names)):
             sql = (
-                f"SELECT type, name, parent, {', '.join(_MEASURES)} FROM {GRAINS[grain].name}"
+                f"SELECT type, name, parent, {', '.join(MEASURES)} FROM {GRAINS[grain].name}"
                 f" WHERE workspace = {tx.marks(1)} AND start = {tx.marks(1, first=2)}"
                 f" AND name IN ({tx.marks(len(chunk), first=3)})"
             )
             for kind, name, parent, *measures in tx.fetch(sql, [workspace, start * MICROS, *chunk]):
                 at = OperationCellId(grain, start, kind, name, parent)
                 if at in asked:
-                    found.append((at, _cell_of(measures)))
+                    found.append((at, cell_of(measures)))
     return found
-
-
-def _cell_of(measures: Sequence[Any]) -> OperationCell:
-    count, failed, total, least, most = map(int, measures[:5])
-    return OperationCell(count, failed, total, least, most, decode(bytes(measures[5])))
 
 
 def _to_row(one: Operation) -> tuple[Any, ...]:
@@ -259,20 +198,4 @@ def _to_row(one: Operation) -> tuple[Any, ...]:
         None if one.depends_on is None else dumps(list(one.depends_on)),
         one.success,
         one.fingerprint,
-    )
-
-
-def _to_core(row: Row[Any]) -> Operation:
-    return Operation(
-        id=row.id,
-        workspace=row.workspace,
-        at=row.at,
-        duration_us=row.duration_us,
-        type=row.type,
-        name=row.name,
-        run_id=row.run_id,
-        parent=row.parent,
-        depends_on=None if row.depends_on is None else tuple(json.loads(row.depends_on)),
-        success=row.success,
-        fingerprint=bytes(row.fingerprint),
     )

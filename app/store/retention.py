@@ -10,7 +10,7 @@ from app.core.values import value
 from app.core.windows import MICROS
 from app.store.cell_reading import read_sealed
 from app.store.database import Tx
-from app.store.operations import read_sealed as read_operations_sealed
+from app.store.operation_reading import read_sealed as read_operations_sealed
 from app.store.tables import (
     allocations,
     job_runs,

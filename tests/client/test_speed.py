@@ -87,6 +87,22 @@ def test_a_profiler_sends_what_it_measured_once(shared_service: Served, workspac
     assert profiler.get_statistics()["total_operations"] == 3
 
 
+def test_whatever_operations_are_called_the_service_takes_them(
+    shared_service: Served, workspace: str
+) -> None:
+    profiler = PerformanceProfiler()
+    needed = ["", "a" * 300, *map(str, range(99))]
+    with (
+        profiler.measure("x" * 300, "line\nline " * 60, run_id="r\x00"),
+        profiler.measure("", "", depends_on=needed),
+        profiler.measure("io", "again"),
+        profiler.measure("io", "again", depends_on=["again"]),
+    ):
+        pass
+    with Client(shared_service.url, workspace=workspace) as client:
+        assert profiler.send(client) == 4
+
+
 async def test_a_profiler_sends_with_an_asynchronous_client_too(
     shared_service: Served, workspace: str
 ) -> None:

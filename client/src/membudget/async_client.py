@@ -28,13 +28,12 @@ from membudget.async_parts import (
     Backups,
     Config,
     Jobs,
-    Operations,
     Profiles,
     Recommendations,
     Reports,
-    Tokens,
     Workspaces,
 )
+from membudget.async_speed_parts import Operations, Tokens
 
 if TYPE_CHECKING:
     import httpx

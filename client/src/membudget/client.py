@@ -29,13 +29,12 @@ from membudget.parts import (
     Backups,
     Config,
     Jobs,
-    Operations,
     Profiles,
     Recommendations,
     Reports,
-    Tokens,
     Workspaces,
 )
+from membudget.speed_parts import Operations, Tokens
 
 if TYPE_CHECKING:
     import httpx

@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import Enum
 from functools import wraps
 from itertools import count
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from membudget._calls import EVENTS, new_id
+from membudget._measured import wired
 from membudget._timing import (
     Bottleneck,
     Finished,
@@ -277,20 +277,7 @@ class PerformanceProfiler:
         with self._lock:
             ended, unsent = self._ended, self._ended - self._sent
             left = list(self._finished)[-unsent:] if unsent else []
-        return ended, [
-            {
-                "id": f"{self._id}_{one.number}",
-                "type": one.kind or OperationType.OTHER.value,
-                "name": one.name,
-                "started_at": datetime.fromtimestamp(self._wall + one.began, UTC),
-                "duration_seconds": one.seconds,
-                "run_id": one.part_of,
-                "parent": None if one.inside == one.name else one.inside,
-                "depends_on": one.depends_on,
-                "success": not one.failed,
-            }
-            for one in left
-        ]
+        return ended, [wired(one, prefix=self._id, wall=self._wall) for one in left]
 
     def _was_sent(self, ended: int) -> None:
         with self._lock:
