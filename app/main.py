@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -28,18 +29,22 @@ from app.api.routes import (
     keys,
     lifecycle,
     memories,
+    minify,
     needs,
+    operations,
     policies,
     recommendations,
     reports,
     search,
     simulate,
     system,
+    tokens,
     usage,
     workspaces,
 )
 from app.api.routing import express
 from app.api.schemas.memories import describe_memories
+from app.api.schemas.operations import describe_operations
 from app.api.schemas.usage import describe_usage
 from app.api.scopes import describe_scopes
 from app.flows.authenticate import Doorkeeper, keep_noting, note
@@ -48,6 +53,7 @@ from app.flows.follow_policies import follow
 from app.flows.run_jobs import Jobs
 from app.gateways.backups import BackupFolder
 from app.gateways.prices import PriceList
+from app.gateways.thinking import Thinking
 from app.gateways.tokens import TokenCounter
 from app.jobs.auditing import auditing
 from app.jobs.backups import back_up, backup, keep_backing_up, standing
@@ -132,9 +138,7 @@ def create_app(settings: Settings, *, keeps_time: bool = True) -> FastAPI:
     )
     app.state.house = house
     write = app.openapi
-    app.openapi = lambda: describe_scopes(  # type: ignore[method-assign]  # FastAPI's own way to extend the document
-        errors.describe_problems(describe_memories(describe_usage(write())))
-    )
+    app.openapi = lambda: describe_scopes(errors.describe_problems(_described(write())))  # type: ignore[method-assign]  # FastAPI's own way to extend the document
     errors.install(app)
     for module in (
         allocations,
@@ -154,6 +158,9 @@ def create_app(settings: Settings, *, keeps_time: bool = True) -> FastAPI:
         needs,  # before reports: `/reports/{id}` would take its name
         reports,
         lifecycle,
+        tokens,
+        minify,
+        operations,
         search,
         memories,  # last: `/memories/{id}` would take the names that others have below it
     ):
@@ -187,7 +194,7 @@ def furnish(settings: Settings) -> House:
         queue_limit=settings.write_queue_limit,
         pooled=settings.database_admin_url is not None,
     )
-    shelf, tokens, prices = PolicyShelf(shipped()), TokenCounter(), PriceList()
+    shelf, counter, prices = PolicyShelf(shipped()), TokenCounter(), PriceList()
     backups = Backups(store, BackupFolder(backup_folder(settings)), keep=settings.backup_keep)
     zone = ZoneInfo(settings.timezone)
     cache = GroupCache()
@@ -196,7 +203,7 @@ def furnish(settings: Settings) -> House:
         "retention": retention(
             store,
             shelf,
-            tokens,
+            counter,
             new_id=clock.new_id,
             usage_days=settings.usage_retention_days,
         ),
@@ -209,10 +216,11 @@ def furnish(settings: Settings) -> House:
         directory=Directory(),
         cache=cache,
         texts=TextCache(hot_store(settings)),
-        tokens=tokens,
         prices=prices,
         costs=CostShelf(prices.price),
         grades=shipped_grades(),
+        tokens=counter,
+        thinking=Thinking(),
         zone=zone,
         ttl_seconds=settings.allocation_ttl_seconds,
         ring=KeyRing(asks=settings.asks_for_key, admin_key=admin_key),
@@ -226,6 +234,13 @@ def furnish(settings: Settings) -> House:
             others={"backup": standing(backups, settings.backup_interval)},
         ),
     )
+
+
+def _described(document: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI document with the shapes that bodies are read by."""
+    for describe in (describe_usage, describe_memories, describe_operations):
+        document = describe(document)
+    return document
 
 
 async def _keep_time(house: House) -> None:

@@ -16,6 +16,7 @@ from app.core.windows import micros
 from app.flows.backup import Backups
 from app.flows.run_jobs import Jobs
 from app.gateways.prices import PriceList
+from app.gateways.thinking import Thinking
 from app.gateways.tokens import TokenCounter
 from app.store.costshelf import CostShelf
 from app.store.database import Store
@@ -39,6 +40,7 @@ class House:
     prices: PriceList
     costs: CostShelf
     grades: Mapping[str, Grade]
+    thinking: Thinking
     zone: ZoneInfo
     ttl_seconds: int
     backups: Backups

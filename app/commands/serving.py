@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -81,6 +82,7 @@ def configure(
 def serve(settings: Settings, *, say: Say, warn: Say) -> None:
     """Serve until SIGTERM or SIGINT; whatever was acknowledged is then in the database."""
     allow_many_files()
+    signal.signal(signal.SIGTERM, _leave)
     listener = bind(settings)
     with listener, plainly():
         wait_for_database(settings, warn=warn)
@@ -105,6 +107,11 @@ def allow_many_files() -> None:
     wanted = OPEN_FILES if most == resource.RLIM_INFINITY else min(most, OPEN_FILES)
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Stop at once: nothing is open yet. A container's first process would not stop by itself."""
+    raise SystemExit(0)
 
 
 async def _run(app: FastAPI, server: Server, listener: socket.socket) -> None:

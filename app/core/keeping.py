@@ -16,6 +16,12 @@ RECORD_DAYS = 400
 """Runs of jobs, reports, decided recommendations, totals and alerts of budgets in USD: a year and
 its last month twice."""
 
+OPERATION_DAYS = 30
+OPERATIONS_MOST = 200_000
+"""Operations of a workspace that are kept one by one; of older ones there are hours and days."""
+OPERATION_HOUR_DAYS = 4
+OPERATION_DAY_DAYS = 400
+
 LEAST_USAGE_DAYS = 92
 """Usage events outlive the allocations that they end, and the two months that reports compare."""
 
@@ -32,6 +38,8 @@ KEPT = {
     "cost_heads": "one row for each workspace that states costs",
     "cost_prices": "one row for each model that a workspace prices",
     "cost_budgets": "one row for each budget in USD",
+    "token_ratios": "one row for each family of models, of which there are few",
+    "operation_marks": "one row for each workspace",
     "memories": "the policy of retention rules them, by scope",
     "memory_texts": "they go with the last memory that holds them",
     "memory_counts": "they go with their text",
@@ -57,6 +65,8 @@ class Keep:
     actions_before: int
     health_before: int
     records_before: int
+    operation_hours_before: int
+    operation_days_before: int
 
 
 def keep_in(book: PolicyBook, now: int) -> Keep:
@@ -71,4 +81,6 @@ def keep_in(book: PolicyBook, now: int) -> Keep:
         actions_before=now - way_back * DAY_MICROS,
         health_before=now - HEALTH_DAYS * DAY_MICROS,
         records_before=now - RECORD_DAYS * DAY_MICROS,
+        operation_hours_before=now - OPERATION_HOUR_DAYS * DAY_MICROS,
+        operation_days_before=now - OPERATION_DAY_DAYS * DAY_MICROS,
     )

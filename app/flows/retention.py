@@ -3,11 +3,14 @@
 from collections import Counter
 from functools import partial
 
-from app.core.keeping import keep_in, sealed_until
+from app.core.keeping import OPERATION_DAYS, OPERATIONS_MOST, keep_in, sealed_until
+from app.core.lifecycle import DAY_MICROS
 from app.store.agents import list_workspaces
 from app.store.cell_reading import first_hour, read_sealed
 from app.store.cells import seal
 from app.store.database import SYSTEM, Store, Tx
+from app.store.operation_reading import first_operation, overflow
+from app.store.operations import seal_operations
 from app.store.retention import AT_ONCE, Sweep, sweep, sweeps_of
 from app.store.shelf import PolicyShelf
 
@@ -26,6 +29,9 @@ async def delete_past_keeping(
             until = sealed_until(usage_days, now)
             if await store.read(partial(_is_to_seal, workspace, until)):
                 await store.write(workspace, seal, until)
+        begun = await store.read(partial(_operations_until, workspace, now))
+        if begun:
+            await store.write(workspace, seal_operations, begun)
         for wanted in await store.read(partial(_wanted, shelf, workspace, now)):
             gone = AT_ONCE
             while gone == AT_ONCE:
@@ -37,6 +43,13 @@ async def delete_past_keeping(
 def _is_to_seal(workspace: str, until: int, tx: Tx) -> bool:
     first = first_hour(tx, workspace)
     return first is not None and first < until and read_sealed(tx, workspace) < until
+
+
+def _operations_until(workspace: str, now: int, tx: Tx) -> int:
+    """Before when a workspace's operations go; 0: none of them do."""
+    first = first_operation(tx, workspace)
+    until = max(now - OPERATION_DAYS * DAY_MICROS, overflow(tx, workspace, OPERATIONS_MOST))
+    return until if first is not None and first < until else 0
 
 
 def _wanted(shelf: PolicyShelf, workspace: str, now: int, tx: Tx) -> list[Sweep]:

@@ -4,7 +4,7 @@ import hashlib
 import lzma
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -19,6 +19,12 @@ DEFAULT_ENCODING = "cl100k_base"  # "Settled details": unless the model says oth
 LONG_RUN = 100_000
 """Blanks in a row above which a text is cut by hand: `\\s+(?!\\S)` needs a stack entry for each
 of them, and at a million tiktoken 0.14 panics (below `Exception`, so that nobody catches it)."""
+
+STRETCH = 200_000
+"""Characters above which a text is counted in parts: tiktoken makes a list of all tokens at the
+end, and no other thread runs meanwhile."""
+
+_LINE = re.compile(r"\n(?=[A-Za-z])")
 
 _END = b"\xff\xfe"  # after each token in a rank file; no token holds these two bytes
 
@@ -71,8 +77,13 @@ _SAME_RANKS = {"o200k_harmony": "o200k_base"}
 
 def encoding_for(model: str | None) -> str:
     """The encoding of a model, with or without its provider: cl100k_base where none is known."""
+    return own_encoding(model) or DEFAULT_ENCODING
+
+
+def own_encoding(model: str | None) -> str | None:
+    """The encoding that a model itself reads in; None where that is not known, or not here."""
     if not model:
-        return DEFAULT_ENCODING
+        return None
     name = model.rsplit("/", 1)[-1].lower()
     before, _, after = name.partition(":")
     for candidate in (name, after, before):  # ft:gpt-4o:acme, openai:gpt-4o, gpt-4o:extended
@@ -81,8 +92,8 @@ def encoding_for(model: str | None) -> str:
         except KeyError:
             continue
         encoding = _SAME_RANKS.get(encoding, encoding)
-        return encoding if encoding in RANK_FILES else DEFAULT_ENCODING
-    return DEFAULT_ENCODING
+        return encoding if encoding in RANK_FILES else None
+    return None
 
 
 def read_ranks(name: str) -> dict[bytes, int]:
@@ -100,6 +111,25 @@ def count_tokens(encoding: Encoding, text: str, *, long_run: int = LONG_RUN) -> 
     Blanks before a visible character are one piece but for the last, which joins that character;
     so a text may be cut around such a piece, which then needs no pattern.
     """
+    if len(text) > STRETCH:
+        return sum(_count(encoding, part, long_run) for part in stretches(text))
+    return _count(encoding, text, long_run)
+
+
+def stretches(text: str, most: int = STRETCH) -> Iterator[str]:
+    """A text in parts that have its tokens together: cut between a line's end and a letter, which
+    are never of one piece. Where no such place is, a part is longer than `most`."""
+    start = 0
+    while len(text) - start > most:
+        cut = _LINE.search(text, start + most // 2)
+        if cut is None:
+            break
+        yield text[start : cut.end()]
+        start = cut.end()
+    yield text[start:]
+
+
+def _count(encoding: Encoding, text: str, long_run: int) -> int:
     if len(text) <= long_run:
         return len(encoding.encode_ordinary(text))
     total, start = 0, 0

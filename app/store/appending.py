@@ -9,6 +9,7 @@ from app.core.values import value
 from app.store.agents import register
 from app.store.cell_reading import Marks
 from app.store.cells import add_to_cells, settle
+from app.store.counting import learn_from_events
 from app.store.database import Tx, in_chunks
 from app.store.spending import Ledger, open_ledger
 from app.store.tables import usage_events
@@ -74,6 +75,7 @@ def append(
     if events:
         _insert(tx, events)
         add_to_cells(tx, workspace, events, marks)
+        learn_from_events(tx, workspace, events)
         register(tx, workspace, {event.agent for event in events}, now=events[0].at)
     if ledger is not None:
         ledger.save()

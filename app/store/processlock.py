@@ -20,7 +20,7 @@ class DatabaseInUse(RuntimeError):
 
 
 class ProcessLock:
-    """A lock file beside a SQLite database; nothing at all for PostgreSQL."""
+    """A lock file beside a SQLite database, gone when it is released; nothing for PostgreSQL."""
 
     def __init__(self, database_url: str, *, url: str | None = None) -> None:
         parsed = make_url(database_url)
@@ -35,13 +35,17 @@ class ProcessLock:
     def __enter__(self) -> "ProcessLock":
         if self._path is None:
             return self
-        file = open(self._path, "a+", encoding="utf-8")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = _read(file)
-            file.close()
-            raise DatabaseInUse(str(self._path).removesuffix(".lock"), *holder) from error
+        while True:
+            file = open(self._path, "a+", encoding="utf-8")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                holder = _read(file)
+                file.close()
+                raise DatabaseInUse(str(self._path).removesuffix(".lock"), *holder) from error
+            if _is_at(file, self._path):
+                break
+            file.close()  # its holder took it away when it ended, between our opening and locking
         file.seek(0)
         file.truncate()
         json.dump({"pid": os.getpid(), "url": self._url}, file)
@@ -55,11 +59,19 @@ class ProcessLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._file is not None:
-            self._file.seek(0)
-            self._file.truncate()
+        if self._file is not None and self._path is not None:
+            if _is_at(self._file, self._path):
+                self._path.unlink()
             self._file.close()
             self._file = None
+
+
+def _is_at(file: IO[str], path: Path) -> bool:
+    """Whether an open file is the one that others find at a path."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _read(file: IO[str]) -> tuple[int | None, str | None]:

@@ -10,6 +10,7 @@ from app.core.values import value
 from app.core.windows import MICROS
 from app.store.cell_reading import read_sealed
 from app.store.database import Tx
+from app.store.operation_reading import read_sealed as read_operations_sealed
 from app.store.tables import (
     allocations,
     cost_alerts,
@@ -18,6 +19,9 @@ from app.store.tables import (
     memory_actions,
     memory_health,
     memory_keys,
+    operation_days,
+    operation_hours,
+    operations,
     recommendations,
     reports,
     usage_events,
@@ -37,6 +41,9 @@ TIMES: Mapping[Table, Column[int]] = {
     job_runs: job_runs.c.due_at,
     cost_totals: cost_totals.c.at,
     cost_alerts: cost_alerts.c.at,
+    operations: operations.c.at,
+    operation_hours: operation_hours.c.start,
+    operation_days: operation_days.c.start,
 }
 """The tables that have a rule, and by which of their moments rows grow old."""
 
@@ -64,6 +71,9 @@ def sweeps_of(tx: Tx, workspace: str, keep: Keep, now: int) -> list[Sweep]:
         job_runs: keep.records_before,
         cost_totals: keep.records_before,
         cost_alerts: keep.records_before,
+        operations: read_operations_sealed(tx, workspace),
+        operation_hours: keep.operation_hours_before,
+        operation_days: keep.operation_days_before,
     }
     found = [Sweep(table=one.name, before=limits[one], now=now) for one in TIMES]
     return [one for one in found if _keys(tx, workspace, one, limit=1)]

@@ -447,6 +447,70 @@ key_changes = Table(
 )
 """The row of `*` counts changes to keys, for the replicas to see."""
 
+token_ratios = Table(
+    "token_ratios",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("family", Text, primary_key=True),
+    Column("pairs", Integer, nullable=False),
+    Column("ratios", LargeBinary, nullable=False),
+    Column("errors", LargeBinary, nullable=False),
+    postgresql_with=HOT,
+)
+"""What models reported of texts that were counted here: two sketches for each family of models."""
+
+operation_marks = Table(
+    "operation_marks",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("sealed", BigInteger, nullable=False),
+    postgresql_with=HOT,
+)
+"""Until when operations are kept no longer: nothing is booked before it. Writers wait for it."""
+
+operations = Table(
+    "operations",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("duration_us", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("run_id", Text),
+    Column("parent", Text),
+    Column("depends_on", Text),
+    Column("success", Boolean),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Index("operations_by_time", "workspace", "at", "id"),
+    Index("operations_by_run", "workspace", "run_id", "at", "id"),
+)
+"""`depends_on`: names as JSON; NULL: not said."""
+
+
+def _operation_cells(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("workspace", Text, primary_key=True),
+        Column("start", BigInteger, primary_key=True, autoincrement=False),
+        Column("type", Text, primary_key=True),
+        Column("name", Text, primary_key=True),
+        Column("parent", Text, primary_key=True),
+        Column("count", BigInteger, nullable=False),
+        Column("failed", BigInteger, nullable=False),
+        Column("total_us", BigInteger, nullable=False),
+        Column("least_us", BigInteger, nullable=False),
+        Column("most_us", BigInteger, nullable=False),
+        Column("sketch", LargeBinary, nullable=False),
+        postgresql_with=HOT,
+    )
+
+
+operation_hours = _operation_cells("operation_hours")
+operation_days = _operation_cells("operation_days")
+"""What the operations of an hour or a day come to, by type, name and what they ran inside."""
+
 TEXT_INDEX_TABLES = frozenset(
     "memory_numbers memory_index memory_index_config memory_index_data memory_index_idx"
     " memory_vectors".split()

@@ -121,6 +121,15 @@ BODIES: dict[tuple[str, str], Any] = {
     },
     ("PUT", "/costs/budgets/{name}"): {"usd": 5, "window": "day"},
     ("PUT", "/costs/prices/{model}"): {"input": 1, "output": 2},
+    ("POST", "/operations"): {
+        "type": "llm",
+        "name": "plan",
+        "started_at": "2026-03-14T15:00:00Z",
+        "duration_seconds": 1,
+    },
+    ("POST", "/tokens/count"): {"text": "x"},
+    ("POST", "/tokens/reports"): {"model": "claude-3", "reports": [{"text": "x", "tokens": 1}]},
+    ("POST", "/minify"): {"context": {"a": "x"}, "max_tokens": 10},
     ("POST", "/keys"): {"name": "x", "scopes": ["admin"]},
     ("POST", "/keys/{id}/rotate"): {"grace_seconds": 0},
 }
@@ -137,6 +146,7 @@ def body_of(operation: Operation, workspace: str | None) -> dict[str, Any]:
     named = {"/allocate", "/usage", "/complexity", "/simulate", "/recommendations/run"}
     named |= {"/memories", "/memories/search"}
     named |= {"/costs/estimate", "/costs/predict", "/costs/recommend-model"}
+    named |= {"/operations", "/tokens/count", "/tokens/reports", "/minify"}
     if workspace is not None and operation.path in named:
         body = {**body, "workspace": workspace}
     return {"json": body}

@@ -10,6 +10,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from membudget import AsyncClient, Client
 
 OURS = "membudget."
+PARTS = ("membudget.parts", "membudget.speed_parts", "membudget.memories")
 
 
 class Awaited:
@@ -23,9 +24,7 @@ class Awaited:
         found = getattr(self._inner, name)
         if inspect.ismethod(found):
             return self._blocking(found)
-        if type(found).__module__.endswith("async_parts") or type(found).__module__.endswith(
-            "async_memories"
-        ):
+        if type(found).__module__.endswith(("async_parts", "async_speed_parts", "async_memories")):
             return Awaited(found, self._portal)
         return found
 
@@ -66,7 +65,7 @@ class Listed:
         found = getattr(self._inner, name)
         if inspect.ismethod(found):
             return self._listing(found)
-        if type(found).__module__ in ("membudget.parts", "membudget.memories"):
+        if type(found).__module__ in PARTS:
             return Listed(found)
         return found
 

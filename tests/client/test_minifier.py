@@ -7,25 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.core.minifying_pieces import HEAD, pieces_of
 from membudget import _tokens
-from membudget._cutting import HEAD, joined, pieces_of
 from membudget.minifier import ContextMinifier, MinifiedContext
+from tests.core.markdown import MARKDOWN, WORDS
 
-WORDS = st.sampled_from("budget token agent memory scope deploy Friday café 会议 x1 don't".split())
-SENTENCES = st.lists(WORDS, min_size=1, max_size=9).map(lambda words: " ".join(words).title() + ".")
-PROSE = st.lists(SENTENCES, min_size=1, max_size=4).map(" ".join)
-ITEMS = st.lists(SENTENCES, min_size=1, max_size=4).map(
-    lambda items: "\n".join(f"- {item}" for item in items)
-)
-CODE = st.tuples(
-    st.sampled_from(["```", "~~~~"]),
-    st.lists(st.sampled_from(["x = 1", "", "# Not a heading", "| a |"])),
-).map(lambda pair: "\n".join([pair[0] + "python", *pair[1], pair[0]]))
-TABLES = st.lists(st.tuples(WORDS, WORDS), max_size=4).map(
-    lambda rows: "\n".join(["| a | b |", "|---|:-:|", *(f"| {a} | {b} |" for a, b in rows)])
-)
-HEADINGS = st.tuples(st.integers(1, 4), WORDS).map(lambda pair: f"{'#' * pair[0]} {pair[1]}")
-MARKDOWN = st.lists(st.one_of(PROSE, ITEMS, CODE, TABLES, HEADINGS), max_size=8).map("\n\n".join)
 CONTEXTS = st.dictionaries(
     st.sampled_from(["story_bible", "previous_scene", "budget", "log"]),
     st.one_of(MARKDOWN, st.text(max_size=200)),
@@ -88,16 +74,6 @@ def test_what_is_kept_stands_in_the_text_and_can_be_read(
     for at, line in enumerate(lines):
         if re.fullmatch(r"\| (?!a \| b ).* \| .* \|", line):
             assert lines[at - 1].startswith("|"), "a row without its table"
-
-
-@given(MARKDOWN)
-def test_taking_a_text_apart_loses_nothing(text: str) -> None:
-    assert joined(pieces_of(text)).split() == text.split()
-
-
-@given(st.text())
-def test_any_text_can_be_taken_apart(text: str) -> None:
-    assert "".join(joined(pieces_of(text)).split()) == "".join(text.split())
 
 
 @given(CONTEXTS, st.integers(0, 80))

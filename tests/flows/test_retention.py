@@ -15,6 +15,9 @@ from app.core.keeping import (
     ANSWER_DAYS,
     HEALTH_DAYS,
     KEPT,
+    OPERATION_DAY_DAYS,
+    OPERATION_DAYS,
+    OPERATION_HOUR_DAYS,
     RECORD_DAYS,
     keep_in,
 )
@@ -46,6 +49,9 @@ DAYS = {
     "recommendations": RECORD_DAYS,
     "cost_totals": RECORD_DAYS,
     "cost_alerts": RECORD_DAYS,
+    "operations": OPERATION_DAYS,
+    "operation_hours": OPERATION_HOUR_DAYS,
+    "operation_days": OPERATION_DAY_DAYS,
 }
 
 

@@ -22,6 +22,7 @@ from app.gateways.tokens import (
     count_tokens,
     encoding_for,
     read_ranks,
+    stretches,
 )
 from tests.data import data_dir, vectors
 
@@ -217,3 +218,21 @@ def test_many_runs_just_short_of_long_are_quick(counter: TokenCounter) -> None:
     tokens = counter.count(text)
     assert time.process_time() - started < 5
     assert tokens == 4 * counter.count(" " * 89_999) + 4
+
+
+PARTS = st.lists(
+    st.sampled_from(
+        ["\n", "\r\n", "a", "B", " ", "  ", "1", "22", "'s", "\t", ".", "//", "é", "会议", "\u2028"]
+    ),
+    max_size=40,
+).map("".join)
+
+
+@pytest.mark.parametrize("name", sorted(RANK_FILES))
+@given(text=PARTS, most=st.integers(2, 20))
+def test_the_parts_of_a_long_text_have_its_tokens(
+    counter: TokenCounter, name: str, text: str, most: int
+) -> None:
+    parts = list(stretches(text, most))
+    assert "".join(parts) == text
+    assert sum(counter.count_many(parts, name)) == counter.count(text, name)

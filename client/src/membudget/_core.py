@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from app.core import amounts as amounts
     from app.core import analytics as analytics
     from app.core import appraisal as appraisal
+    from app.core import bottlenecks as bottlenecks
     from app.core import budgets as budgets
     from app.core import complexity as complexity
     from app.core import errors as errors
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from app.core import memory as memory
     from app.core import memory_metadata as memory_metadata
     from app.core import memory_tree as memory_tree
+    from app.core import minifying as minifying
     from app.core import monitoring as monitoring
     from app.core import names as names
     from app.core import packing as packing
@@ -58,10 +60,12 @@ MODULES: Mapping[str, str] = {
     **{
         name: f"core.{name}"
         for name in (
-            "alerts allocation amounts analytics appraisal budgets complexity errors health ids "
-            "memory memory_metadata memory_tree monitoring names packing patterns placement "
-            "policy_checks policy_documents policy_reading policybook profiles recommending "
-            "rendering scoped scoring settling signals statistics terms usage windows words"
+            "alerts allocation amounts analytics appraisal bottlenecks budgets complexity errors "
+            "health ids "
+            "memory memory_metadata memory_tree minifying monitoring names packing patterns "
+            "placement policy_checks policy_documents policy_reading policybook profiles "
+            "recommending rendering scoped scoring settling signals statistics terms usage windows "
+            "words"
         ).split()
     },
     "legacy": "presets.legacy",

@@ -8,19 +8,15 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
 
+from membudget._core import bottlenecks
 from membudget._graph import TaskGraphError, dependents_of, distances
 
 Severity = Literal["low", "medium", "high", "critical"]
+severity_of, advice_for, pct = bottlenecks.severity_of, bottlenecks.advice_for, bottlenecks.pct
+
 Key = tuple[str, str]
 """Type and name."""
 
-SEVERITIES: tuple[tuple[float, Severity], ...] = (
-    (50.0, "critical"),
-    (30.0, "high"),
-    (15.0, "medium"),
-    (0.0, "low"),
-)
-"""From how many per cent of all measured time; chosen by us."""
 TOP = 5
 SLOW = 2.0
 """An operation is slow from so many times the median of its name."""
@@ -29,18 +25,6 @@ ENOUGH = 5
 WORTH = 1.0
 """Per cent of the time, below which nothing is suggested."""
 SAME_MOMENT = 1e-6
-
-ADVICE = {
-    "llm_call": "send less context (ContextMinifier), take a faster model, or keep the answers",
-    "stage": "look at what is measured inside it, and let its parts run side by side",
-    "memory": "load several memories with one call, or keep them in this process",
-    "retrieval": "ask for fewer results, keep those of equal questions, or search an index",
-    "embedding": "embed several texts with one call, and keep the vectors of equal texts",
-    "tool_call": "keep results that do not change, and give it a time-out",
-    "io": "let it wait beside other work (asynchronously or in a thread)",
-    "computation": "profile it line by line, or let processes share it",
-}
-ANY_ADVICE = "measure what is inside it to see where its time goes"
 
 
 @dataclass(slots=True)
@@ -91,6 +75,12 @@ class Finished:
     depends_on: tuple[str, ...] | None
     parent: int | None
     """Which operation it was measured inside."""
+    number: int = 0
+    """Which operation it is."""
+    inside: str | None = None
+    """The name of what it was measured inside."""
+    part_of: str | None = None
+    """Its run, or that of what it was measured inside."""
 
     @property
     def ended(self) -> float:
@@ -192,7 +182,7 @@ def _figures(spent: Spent, durations: Sequence[float], own: float) -> dict[str, 
         "max_seconds": spent.most,
         "median_seconds": statistics.median(ordered) if ordered else None,
         "p95_seconds": ordered[math.ceil(0.95 * len(ordered)) - 1] if ordered else None,
-        "share_pct": _pct(spent.own, own),
+        "share_pct": pct(spent.own, own),
     }
 
 
@@ -203,7 +193,7 @@ def bottlenecks_of(
     own = sum(one.own for one in spent.values())
     found = []
     for (kind, name), one in spent.items():
-        share = _pct(one.own, own)
+        share = pct(one.own, own)
         if one.own > 0 and share >= min_pct:
             found.append(
                 Bottleneck(
@@ -214,15 +204,10 @@ def bottlenecks_of(
                     count=one.count,
                     average_seconds=one.own / one.count,
                     severity=severity_of(share),
-                    advice=ADVICE.get(kind, ANY_ADVICE),
+                    advice=advice_for(kind),
                 )
             )
     return sorted(found, key=lambda one: (-one.share_pct, one.type, one.name))
-
-
-def severity_of(share_pct: float) -> Severity:
-    """How bad a share of all time is."""
-    return next(severity for least, severity in SEVERITIES if share_pct >= least)
 
 
 def recommendations_of(
@@ -260,12 +245,12 @@ def recommendations_of(
             change=change,  # type: ignore[arg-type]
             advice=advice,
             saving_seconds=saving,
-            saving_pct=_pct(saving, own),
-            severity=severity_of(_pct(saving, own)),
+            saving_pct=pct(saving, own),
+            severity=severity_of(pct(saving, own)),
             is_certain=is_certain,
         )
         for (kind, name), change, advice, saving, is_certain in found
-        if _pct(saving, own) >= WORTH
+        if pct(saving, own) >= WORTH
     ]
     return sorted(made, key=lambda one: (-one.saving_seconds, one.change, one.name))
 
@@ -318,7 +303,7 @@ def _by_dependencies(run_id: str | None, ones: Sequence[Finished]) -> Opportunit
         groups=groups,
         critical_path=tuple(reversed(path)),
         saving_seconds=saving,
-        saving_pct=_pct(saving, elapsed),
+        saving_pct=pct(saving, elapsed),
         is_certain=True,
         advice="run each as soon as what it depends on is done"
         " (ParallelExecutor, DEPENDENCY_AWARE)",
@@ -337,12 +322,8 @@ def _in_a_row(ones: Sequence[Finished]) -> Opportunity | None:
         groups=((name,),),
         critical_path=(name,),
         saving_seconds=total - longest,
-        saving_pct=_pct(total - longest, elapsed),
+        saving_pct=pct(total - longest, elapsed),
         is_certain=False,
         advice=f"{len(ordered)} calls ran one after another: if they do not need each other, run"
         " them side by side (ParallelExecutor)",
     )
-
-
-def _pct(part: float, whole: float) -> float:
-    return 100.0 * part / whole if whole > 0 else 0.0

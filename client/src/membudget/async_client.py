@@ -33,6 +33,7 @@ from membudget.async_parts import (
     Reports,
     Workspaces,
 )
+from membudget.async_speed_parts import Operations, Tokens
 
 if TYPE_CHECKING:
     import httpx
@@ -95,6 +96,10 @@ class AsyncClient:
         """Policy as files: export, import_."""
         self.backups = Backups(self)
         """Backups of everything: list (also by calling it), create, restore."""
+        self.operations = Operations(self)
+        """Where the time goes: record, statistics, bottlenecks, parallelism."""
+        self.tokens = Tokens(self)
+        """Counts of tokens, and contexts cut to fit them: count, report, minify."""
 
     @property
     def url(self) -> str:

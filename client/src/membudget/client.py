@@ -34,6 +34,7 @@ from membudget.parts import (
     Reports,
     Workspaces,
 )
+from membudget.speed_parts import Operations, Tokens
 
 if TYPE_CHECKING:
     import httpx
@@ -97,6 +98,10 @@ class Client:
         """Policy as files: export, import_."""
         self.backups = Backups(self)
         """Backups of everything: list (also by calling it), create, restore."""
+        self.operations = Operations(self)
+        """Where the time goes: record, statistics, bottlenecks, parallelism."""
+        self.tokens = Tokens(self)
+        """Counts of tokens, and contexts cut to fit them: count, report, minify."""
 
     @property
     def url(self) -> str:

@@ -2,31 +2,15 @@
 
 import hashlib
 import json
-import math
 import threading
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from membudget import _tokens
-from membudget._core import words
-from membudget._cutting import CODE, HEAD, HEADING, ITEM, PROSE, ROW, Piece, joined, pieces_of
+from membudget._core import minifying
 
 __all__ = ["ContextMinifier", "MinifiedContext"]
-
-BASE = {HEADING: 0.02, CODE: 0.2, ITEM: 0.2, PROSE: 0.15, ROW: 0.1}
-"""What a piece is worth without a task; one that has every word of the task is worth 1 more."""
-OPENING = 0.15
-"""More for the first prose below a heading."""
-FROM_HEADINGS = 0.5
-FROM_KEY = 0.3
-"""How much of what the headings above it, or its key, have of the task counts for a piece."""
-CROWDING, CROWDING_FOR_TASK = 1.0, 0.2
-"""How much less a piece is preferred for each fair share of the room that its key has had; less so
-with a task, where what is about it should crowd the rest out."""
-LEAST_COST = 8
-"""Tokens; shorter pieces are not preferred for being shorter still."""
 
 
 class MinifiedContext(dict[str, Any]):
@@ -45,19 +29,6 @@ class MinifiedContext(dict[str, Any]):
     def is_over_budget(self) -> bool:
         """Whether the important keys alone, which are kept whole, have more than `max_tokens`."""
         return self.tokens > self.max_tokens
-
-
-@dataclass(slots=True)
-class _Part:
-    """One key's text on its way."""
-
-    key: str
-    given: Any
-    text: str
-    tokens: int
-    pieces: Sequence[Piece] = ()
-    costs: Sequence[int] = ()
-    kept: tuple[int, ...] = ()
 
 
 class ContextMinifier:
@@ -123,65 +94,24 @@ class ContextMinifier:
         task: str | None,
         budget: int,
     ) -> MinifiedContext:
-        counted = self._counts(list(texts.values()))
-        parts = [
-            _Part(key=key, given=context[key], text=text, tokens=tokens)
-            for (key, text), tokens in zip(texts.items(), counted, strict=True)
-        ]
-        original = sum(counted)
-        room = budget - sum(part.tokens for part in parts if part.key in important)
-        others = [part for part in parts if part.key not in important]
-        fits = original <= budget
-        shortened = {} if fits else self._shorten(others, task, room)
-        made = MinifiedContext()
-        made.dropped = []
-        made.tokens = 0
-        for part in parts:
-            text, tokens = shortened.get(part.key, (None, part.tokens))
-            is_whole = fits or part.key in important or text == part.text
-            if is_whole or text:
-                made[part.key] = part.given if is_whole else text
-                made.tokens += part.tokens if is_whole else tokens
-            if not is_whole:
-                lost = part.tokens - (tokens if text else 0)
-                made.dropped.append(
-                    {"key": part.key, "tokens": lost, "sections": _headings_cut(part)}
-                )
-        made.original_tokens = original
+        found = minifying.minify(
+            texts,
+            budget,
+            self._counts,
+            important=important,
+            whole=[key for key, given in context.items() if not isinstance(given, str)],
+            task=task,
+        )
+        made = MinifiedContext(found.context)
+        made.tokens = found.tokens
+        made.original_tokens = found.original_tokens
         made.max_tokens = budget
         made.exactness = "given" if self._count is not None else _tokens.exactness()
+        made.dropped = [
+            {"key": one.key, "tokens": one.tokens, "sections": list(one.sections)}
+            for one in found.dropped
+        ]
         return made
-
-    def _shorten(
-        self, parts: Sequence[_Part], task: str | None, room: int
-    ) -> dict[str, tuple[str, int]]:
-        """Text and tokens of what is kept of each part."""
-        for part in parts:
-            whole = Piece(at=0, kind=CODE, text=part.text, section=0, block=0)
-            part.pieces = [whole] if _is_atomic(part) else pieces_of(part.text)
-            part.costs = self._counts([piece.text + "\n" for piece in part.pieces])
-        chosen: list[tuple[_Part, tuple[int, ...]]] = []
-        kept: dict[str, set[int]] = {part.key: set() for part in parts}
-        left = room
-        for part, piece in _by_worth(parts, task, room):
-            mine = kept[part.key]
-            new = tuple(at for at in (*piece.below, piece.at) if at not in mine)
-            cost = sum(part.costs[at] for at in new)
-            if piece.at in new and cost <= left:
-                chosen.append((part, new))
-                mine.update(new)
-                left -= cost
-        while True:
-            texts = {part.key: _written(part, kept[part.key]) for part in parts}
-            counts = self._counts(list(texts.values()))
-            if sum(counts) <= max(0, room) or not chosen:
-                break
-            # Pieces were counted one by one; together they may have a few tokens more.
-            part, last = chosen.pop()
-            kept[part.key].difference_update(last)
-        for part in parts:
-            part.kept = tuple(sorted(kept[part.key]))
-        return dict(zip(texts, zip(texts.values(), counts, strict=True), strict=True))
 
     def _counts(self, texts: Sequence[str]) -> list[int]:
         if self._count is not None:
@@ -200,82 +130,6 @@ class ContextMinifier:
             self._cache[key] = made
             while len(self._cache) > self._cache_size:
                 self._cache.popitem(last=False)
-
-
-def _by_worth(parts: Sequence[_Part], task: str | None, room: int) -> list[tuple[_Part, Piece]]:
-    """Every piece that may be chosen for itself, the one that says most for its length first.
-
-    The more of a key stands before a piece, measured by the key's fair share of the room, the less
-    the piece is preferred: a long text does not crowd the others out.
-    """
-    asked = frozenset(words.query_words(task or ""))
-    found = {
-        (part.key, piece.at): asked.intersection(words.stems(piece.text)) if asked else frozenset()
-        for part in parts
-        for piece in part.pieces
-    }
-    rarity = _rarity(asked, found.values())
-    share = max(1.0, room / max(1, len(parts)))
-    crowding = (CROWDING_FOR_TASK if asked else CROWDING) / share
-    ordered = []
-    for part in parts:
-        by_key = FROM_KEY * _share(asked.intersection(words.stems(part.key)), rarity)
-        opened: set[int] = set()
-        own = []
-        for piece in part.pieces:
-            if piece.kind == HEAD:
-                continue
-            above = frozenset().union(*(found[part.key, at] for at in piece.below))
-            worth = BASE[piece.kind] + by_key
-            worth += _share(found[part.key, piece.at], rarity)
-            worth += FROM_HEADINGS * _share(above, rarity)
-            if piece.kind == PROSE and piece.section not in opened:
-                opened.add(piece.section)
-                worth += OPENING
-            own.append((worth / math.sqrt(max(LEAST_COST, part.costs[piece.at])), piece))
-        own.sort(key=lambda one: (-one[0], one[1].at))
-        before = 0
-        for density, piece in own:
-            ordered.append(((-density / (1 + before * crowding), piece.at), (part, piece)))
-            before += part.costs[piece.at]
-    return [pair for _, pair in sorted(ordered, key=lambda one: one[0])]
-
-
-def _rarity(asked: Iterable[str], found: Collection[frozenset[str]]) -> dict[str, float]:
-    """How much each word of the task tells pieces apart, 0–1; words that nothing has count most."""
-    holding = Counter(word for one in found for word in one)
-    weights = {word: math.log1p(len(found) / (1 + holding[word])) for word in asked}
-    whole = sum(weights.values())
-    return {word: weight / whole for word, weight in weights.items()} if whole else {}
-
-
-def _share(found: Iterable[str], rarity: Mapping[str, float]) -> float:
-    return sum(rarity.get(word, 0.0) for word in found)
-
-
-def _written(part: _Part, kept: Collection[int]) -> str:
-    if len(kept) == len(part.pieces):
-        return part.text
-    return joined(part.pieces[at] for at in kept)
-
-
-def _headings_cut(part: _Part) -> list[str]:
-    """The headings of sections that lost something, in order."""
-    headings = {piece.section: piece.text for piece in part.pieces if piece.kind == HEADING}
-    lost = {piece.section for piece in part.pieces if piece.at not in part.kept}
-    return [headings[section].lstrip("# ") for section in sorted(lost & headings.keys())]
-
-
-def _is_atomic(part: _Part) -> bool:
-    if not isinstance(part.given, str):
-        return True
-    if part.text.lstrip()[:1] not in ("{", "["):
-        return False
-    try:
-        json.loads(part.text)
-    except ValueError:
-        return False
-    return True
 
 
 def _text_of(given: Any) -> str:

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import wraps
 from itertools import count
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
+from membudget._calls import EVENTS, new_id
+from membudget._measured import wired
 from membudget._timing import (
     Bottleneck,
     Finished,
@@ -25,6 +27,10 @@ from membudget._timing import (
     recommendations_of,
     statistics_of,
 )
+
+if TYPE_CHECKING:
+    from membudget.async_client import AsyncClient
+    from membudget.client import Client
 
 __all__ = [
     "Bottleneck",
@@ -100,6 +106,8 @@ class PerformanceProfiler:
         self._most = max_operations
         self._clock = clock
         self._lock = threading.Lock()
+        self._id = new_id("op")
+        self._wall = time.time() - clock()
         self.reset()
 
     def reset(self) -> None:
@@ -108,6 +116,7 @@ class PerformanceProfiler:
             self._open: dict[tuple[str, str, str], _Open] = {}
             self._spent: dict[tuple[str, str], Spent] = {}
             self._finished: deque[Finished] = deque(maxlen=self._most)
+            self._ended = self._sent = 0
 
     def start_operation(
         self,
@@ -240,6 +249,40 @@ class PerformanceProfiler:
         with self._lock:
             return [one for one in self._finished if run_id in (None, one.run_id)]
 
+    def send(self, client: "Client", *, workspace: str | None = None) -> int:
+        """Send what ended since the last time to the service, and answer how many it had not seen.
+
+        Nothing is sent unless this is called. What cannot be sent waits for the next call, as far
+        as it is still remembered; an operation counts once however often it is sent.
+        """
+        ended, operations = self._to_send()
+        new = 0
+        for first in range(0, len(operations), EVENTS):
+            part = operations[first : first + EVENTS]
+            new += client.operations.record(part, workspace=workspace).accepted
+        self._was_sent(ended)
+        return new
+
+    async def send_async(self, client: "AsyncClient", *, workspace: str | None = None) -> int:
+        """The same with an asynchronous client."""
+        ended, operations = self._to_send()
+        new = 0
+        for first in range(0, len(operations), EVENTS):
+            part = operations[first : first + EVENTS]
+            new += (await client.operations.record(part, workspace=workspace)).accepted
+        self._was_sent(ended)
+        return new
+
+    def _to_send(self) -> tuple[int, list[dict[str, Any]]]:
+        with self._lock:
+            ended, unsent = self._ended, self._ended - self._sent
+            left = list(self._finished)[-unsent:] if unsent else []
+        return ended, [wired(one, prefix=self._id, wall=self._wall) for one in left]
+
+    def _was_sent(self, ended: int) -> None:
+        with self._lock:
+            self._sent = max(self._sent, min(ended, self._ended))  # it may be reset meanwhile
+
     def _now(self) -> tuple[Mapping[tuple[str, str], Spent], Sequence[Finished], int]:
         with self._lock:
             copied = {key: one.copy() for key, one in self._spent.items()}
@@ -280,8 +323,12 @@ class PerformanceProfiler:
                     depends_on=begun.depends_on,
                     failed=failed,
                     parent=None if begun.parent is None else begun.parent.number,
+                    number=begun.number,
+                    inside=None if begun.parent is None else begun.parent.name,
+                    part_of=_run_of(begun),
                 )
             )
+            self._ended += 1
         return seconds
 
 
@@ -303,6 +350,15 @@ class PerformanceOptimizer:
         each other.
         """
         return opportunities_of(self.profiler.finished(run_id))
+
+
+def _run_of(begun: _Open) -> str | None:
+    at: _Open | None = begun
+    while at is not None:
+        if at.run_id is not None:
+            return at.run_id
+        at = at.parent
+    return None
 
 
 def _name_of(kind: Kind) -> str:

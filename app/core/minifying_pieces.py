@@ -15,7 +15,8 @@ HEADING, HEAD, PROSE, ITEM, CODE, ROW = "heading", "head", "prose", "item", "cod
 _FENCE = re.compile(r"(\s*)(```+|~~~+)(.*)$")
 _HEADING = re.compile(r"(#{1,6})\s+\S")
 _ITEM = re.compile(r"\s*(?:[-*+•]|\d+[.)])\s+\S")
-_DIVIDER = re.compile(r"\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$")
+_DIVIDER = re.compile(r"\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?$")
+"""Of a line without blanks around it: two runs of blanks in a row would take quadratic time."""
 LONG_SENTENCE = 600
 """Characters above which what has no sentence's end is cut between words."""
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=\S)|(?<=[。！？])\s*(?=\S)")
@@ -47,7 +48,7 @@ def pieces_of(text: str) -> list[Piece]:
     """The pieces of a text in order; joined, they are the text but for blanks at its ends."""
     found: list[Piece] = []
     above: list[tuple[int, int]] = []  # level and place of the headings that are open
-    section = number = 0
+    section = number = head = 0
     gap = ""
     for block in _blocks(text.splitlines()):
         if block.kind == "":
@@ -59,7 +60,7 @@ def pieces_of(text: str) -> list[Piece]:
             above = [one for one in above if one[0] < block.level]
         below = tuple(place for _, place in above)
         if block.kind == ROW:
-            below = (*below, _last(found, HEAD))
+            below = (*below, head)
         for joiner, part in _parts(block):
             found.append(
                 Piece(
@@ -77,6 +78,8 @@ def pieces_of(text: str) -> list[Piece]:
         gap = ""
         if block.kind == HEADING:
             above.append((block.level, len(found) - 1))
+        elif block.kind == HEAD:
+            head = len(found) - 1
     return found
 
 
@@ -146,7 +149,7 @@ def _is_table(lines: Sequence[str], at: int) -> bool:
         "|" in lines[at]
         and at + 1 < len(lines)
         and "|" in lines[at + 1]
-        and _DIVIDER.match(lines[at + 1]) is not None
+        and _DIVIDER.match(lines[at + 1].strip()) is not None
     )
 
 
@@ -177,19 +180,16 @@ def _parts(block: _Block) -> list[tuple[str, str]]:
 def _lines_of(joiner: str, sentence: str) -> list[tuple[str, str]]:
     """A sentence; a long one cut at a line's end, else between words."""
     parts = []
-    while len(sentence) > LONG_SENTENCE:
-        end = sentence.rfind("\n", 1, LONG_SENTENCE)
+    start = 0
+    while len(sentence) - start > LONG_SENTENCE:
+        end = sentence.rfind("\n", start + 1, start + LONG_SENTENCE)
         if end < 0:
-            end = sentence.rfind(" ", 1, LONG_SENTENCE)
+            end = sentence.rfind(" ", start + 1, start + LONG_SENTENCE)
         if end < 0:
             break
-        parts.append((joiner, sentence[:end]))
-        sentence, joiner = sentence[end + 1 :], sentence[end]
-    return [*parts, (joiner, sentence)]
-
-
-def _last(found: Sequence[Piece], kind: str) -> int:
-    return next(piece.at for piece in reversed(found) if piece.kind == kind)
+        parts.append((joiner, sentence[start:end]))
+        start, joiner = end + 1, sentence[end]
+    return [*parts, (joiner, sentence[start:])]
 
 
 def _runs_into(last: Piece, piece: Piece) -> bool:
