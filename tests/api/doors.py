@@ -6,6 +6,7 @@ import json
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -136,6 +137,16 @@ BODIES: dict[tuple[str, str], Any] = {
 """A good body for every operation that takes one."""
 
 
+QUERIES = {"/operations/parallelism": {"run_id": MARKER}}
+"""What a path needs in its query."""
+
+
+def query_of(operation: Operation, workspace: str | None) -> dict[str, str]:
+    """A request's query; naming a workspace where one may be named."""
+    named = {"workspace": workspace} if workspace and operation.takes_workspace else {}
+    return {**QUERIES.get(operation.path, {}), **named}
+
+
 def body_of(operation: Operation, workspace: str | None) -> dict[str, Any]:
     """A request's body, as httpx takes it; naming a workspace where one may be named."""
     body = BODIES.get(operation.name)
@@ -177,6 +188,9 @@ async def furnish(client: httpx.AsyncClient, workspace: str = ACME) -> Estate:
     await send("PUT", "/costs/budgets/known", params=here, json=budget)
     price = {"input": 7731, "output": 7731}
     await send("PUT", "/costs/prices/known", params=here, json=price)
+    measured = {"type": "llm", "name": MARKER, "run_id": MARKER, "duration_seconds": 1, **here}
+    started = datetime.now(UTC).isoformat()
+    await send("POST", "/operations", json={**measured, "started_at": started})
     event = {"agent": f"{MARKER}/expert", "budget_tokens": 500, "used_tokens": 490, **here}
     many = [{**event, "task": MARKER, "user": MARKER} for _ in range(20)]
     await send("POST", "/usage", json=[{**one, "used_tokens": 900} for one in many])

@@ -22,6 +22,7 @@ from tests.api.doors import (
     body_of,
     furnish,
     operations,
+    query_of,
     rows_of,
 )
 from tests.running import Running, running
@@ -60,7 +61,7 @@ async def ask(
         operation.method,
         path,
         headers=bearer(secret) if secret else {},
-        params={"workspace": workspace} if workspace and operation.takes_workspace else None,
+        params=query_of(operation, workspace),
         **body_of(operation, workspace),
     )
 

@@ -40,7 +40,13 @@ class UsageEvent(Result):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    service: str | None = None
+    """How the call was served: `standard`, `batch`, `flex`, `priority`."""
     cost_usd: Decimal | None = None
+    price_version: str | None = None
+    """Of the prices that `cost_usd` was worked out with; None where it was given."""
     duration_seconds: float | None = None
     success: bool | None = None
     error: str | None = None
@@ -62,6 +68,8 @@ class Receipt(Result):
     accepted: int = 0
     duplicates: int = 0
     ids: tuple[str, ...] = ()
+    alerts: tuple[Mapping[str, Any], ...] = ()
+    """Thresholds of budgets in USD that were reached."""
     """In the order of the events."""
     spooled: int = 0
     """Events kept on this machine, which are sent when the service answers again."""
