@@ -170,7 +170,7 @@ _CUES = {
         recommendation recommendations roadmap handbook curriculum proposal guidelines prototype
         api ui cli pipeline evaluation comparison workflow schedule timeline budget templates
         training monitoring metrics charts game app application website compiler engine
-        simulation model
+        simulation
     """,
     "text": """
         email e-mail mail letter poem haiku post article paragraph essay summary blog headline

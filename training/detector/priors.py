@@ -17,7 +17,7 @@ PRIORS: dict[str, tuple[float, float, float]] = {
     "asks: transform": (0.5, -1.0, -0.8),
     "asks: work out": (0.8, -0.5, -0.6),
     "asks: explain": (1.2, -1.3, -0.9),
-    "asks: review": (1.2, -0.1, -0.5),
+    "asks: review": (1.2, -0.4, -0.5),
     "asks: fix": (0.3, 0.3, -0.4),
     "asks: find out": (1.5, 1.2, 0.0),
     "asks: optimise": (1.8, 1.8, -0.4),
