@@ -43,6 +43,7 @@ from app.flows.run_jobs import Jobs
 from app.gateways.backups import BackupFolder
 from app.gateways.tokens import TokenCounter
 from app.jobs.backups import back_up, backup, keep_backing_up, standing
+from app.jobs.refitting import then_refit
 from app.jobs.reporting import reporting
 from app.jobs.retention import retention
 from app.jobs.runner import keep_time
@@ -162,7 +163,10 @@ def furnish(settings: Settings) -> House:
     zone = ZoneInfo(settings.timezone)
     cache = GroupCache()
     handlers = {
-        **reporting(store, shelf, cache, zone, new_id=clock.new_id),
+        **{
+            job: then_refit(handler, store, shelf)
+            for job, handler in reporting(store, shelf, cache, zone, new_id=clock.new_id).items()
+        },
         "retention": retention(
             store,
             shelf,

@@ -83,22 +83,57 @@ _VERBS = {
 }
 
 VERBS: Mapping[str, str] = MappingProxyType(
-    {form: name for name, verbs in reversed(_VERBS.items()) for verb in verbs.split()
-     for form in _forms(verb)}
+    {
+        form: name
+        for name, verbs in reversed(_VERBS.items())
+        for verb in verbs.split()
+        for form in _forms(verb)
+    }
     | {
-        "wrote": "write", "written": "write", "made": "write", "built": "build",
-        "found": "look up", "gimme": "look up", "shown": "look up", "gets": "look up",
-        "got": "look up", "rewriting": "rework", "split": "rework", "splitting": "rework",
-        "analysis": "review", "investigation": "find out", "migration": "migrate",
-        "refactoring": "rework", "integration": "connect", "orchestration": "connect",
-        "optimisation": "optimise", "optimization": "optimise", "rollout": "roll out",
-        "upgrade": "upgrade", "sync": "connect", "design": "design", "audit": "study",
-        "evaluation": "study", "spike": "study", "synchronisation": "connect",
-        "synchronization": "connect", "redesign": "rework", "tuning": "optimise",
-        "improvement": "optimise", "improvements": "optimise", "implementation": "build",
-        "feat": "add", "chore": "change a detail", "refactor": "rework", "perf": "optimise",
-        "deploy": "operate", "rewrite": "rework", "translate": "transform",
-        "summarize": "transform", "summarise": "transform", "proofread": "transform",
+        "wrote": "write",
+        "written": "write",
+        "made": "write",
+        "built": "build",
+        "found": "look up",
+        "gimme": "look up",
+        "shown": "look up",
+        "gets": "look up",
+        "got": "look up",
+        "rewriting": "rework",
+        "split": "rework",
+        "splitting": "rework",
+        "analysis": "review",
+        "investigation": "find out",
+        "migration": "migrate",
+        "refactoring": "rework",
+        "integration": "connect",
+        "orchestration": "connect",
+        "optimisation": "optimise",
+        "optimization": "optimise",
+        "rollout": "roll out",
+        "upgrade": "upgrade",
+        "sync": "connect",
+        "design": "design",
+        "audit": "study",
+        "evaluation": "study",
+        "spike": "study",
+        "synchronisation": "connect",
+        "synchronization": "connect",
+        "redesign": "rework",
+        "tuning": "optimise",
+        "improvement": "optimise",
+        "improvements": "optimise",
+        "implementation": "build",
+        "feat": "add",
+        "chore": "change a detail",
+        "refactor": "rework",
+        "perf": "optimise",
+        "deploy": "operate",
+        "rewrite": "rework",
+        "translate": "transform",
+        "summarize": "transform",
+        "summarise": "transform",
+        "proofread": "transform",
     }
 )
 """Forms of verbs, and the work each asks for."""
@@ -284,8 +319,8 @@ FILLERS = frozenset(
     maybe perhaps also now again the a an my our your good morning afternoon evening team folks
     everyone all-good someone somebody dont don't do not shall should must have has be
     love appreciate help
-    only bug feature request fr story task subtask sub-task issue enhancement docs fix feat test build
-    ci perf style proposal question meta improvement
+    only bug feature request fr story task subtask sub-task issue enhancement docs fix feat
+    test build ci perf style proposal question meta improvement
     """.split()
 )
 """Words that may stand before the verb that a task is about."""
@@ -300,12 +335,25 @@ MUTED = frozenset(
 
 QUESTIONS: Mapping[str, str] = MappingProxyType(
     {
-        "who": "asks a fact", "whose": "asks a fact", "when": "asks a fact",
-        "where": "asks a fact", "which": "asks which", "what": "asks what",
-        "what's": "asks what", "whats": "asks what", "where's": "asks a fact",
-        "who's": "asks a fact", "how": "asks how", "why": "asks why", "is": "asks whether",
-        "are": "asks whether", "does": "asks whether", "did": "asks whether",
-        "has": "asks whether", "was": "asks whether", "should": "asks whether",
+        "who": "asks a fact",
+        "whose": "asks a fact",
+        "when": "asks a fact",
+        "where": "asks a fact",
+        "which": "asks which",
+        "what": "asks what",
+        "what's": "asks what",
+        "whats": "asks what",
+        "where's": "asks a fact",
+        "who's": "asks a fact",
+        "how": "asks how",
+        "why": "asks why",
+        "is": "asks whether",
+        "are": "asks whether",
+        "does": "asks whether",
+        "did": "asks whether",
+        "has": "asks whether",
+        "was": "asks whether",
+        "should": "asks whether",
         "in": "opens otherwise",
     }
 )

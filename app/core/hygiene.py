@@ -62,8 +62,18 @@ _JUDGES_ITSELF = re.compile(
     )[.!,;]?""",
     re.IGNORECASE | re.VERBOSE,
 )
-_BELITTLES = ("simple", "easy", "trivial", "quick", "straightforward", "tier", "complexity",
-              "ignore", "difficulty", "basic")
+_BELITTLES = (
+    "simple",
+    "easy",
+    "trivial",
+    "quick",
+    "straightforward",
+    "tier",
+    "complexity",
+    "ignore",
+    "difficulty",
+    "basic",
+)
 
 
 def request_of(text: str) -> str:

@@ -13,7 +13,7 @@ ANSWER_DAYS = 1
 """Answers to requests with an Idempotency-Key."""
 HEALTH_DAYS = 730
 RECORD_DAYS = 400
-"""Runs of jobs, reports, decided recommendations: a year and its last month twice."""
+"""Runs of jobs, reports, decided recommendations, feedback: a year and its last month twice."""
 
 LEAST_USAGE_DAYS = 92
 """Usage events outlive the allocations that they end, and the two months that reports compare."""

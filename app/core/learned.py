@@ -14,14 +14,12 @@ from app.core.complexity import (
     default,
     known,
 )
+from app.core.detection import Detection, Three
 from app.core.reading import Reading, read
 from app.core.signals import Found
 
-Three = tuple[float, float, float]
-"""What something adds to the log odds of at least medium, at least complex, and multi-system."""
-
 Weighed = tuple[float, float, float, int, float]
-"""The same, with the rung it speaks for most, and how strongly."""
+"""What something adds to the three log odds, the rung it speaks for most, and how strongly."""
 
 Said = tuple[float, int, str]
 """How strongly something spoke for which rung, and its name."""
@@ -38,7 +36,6 @@ OWN = 1.0
 """The weight of a configured signal that states none."""
 MOST_TIMES = 3
 """Occurrences of a configured signal that count."""
-UNDER_COST = 1.25  # ours: one tier too little costs this many times one tier too much
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,19 +50,6 @@ class Weights:
     """Signals of size and form: alone they are no evidence."""
     stems: Mapping[str, Weighed]
     """Words, and pairs of words, by their first letters; `~` before those beside the request."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Detection:
-    """How a workspace wants its tasks judged."""
-
-    detector: str = "learned"
-    under_cost: float = UNDER_COST
-    """How many times worse a tier too little is than a tier too much."""
-    bias: Three = (0.0, 0.0, 0.0)
-    """Added to the log odds; refitted from feedback."""
-    temperature: float = 1.0
-    """Multiplies that of the weights; refitted from feedback."""
 
 
 def judge(

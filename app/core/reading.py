@@ -59,7 +59,7 @@ def _sentences(text: str) -> list[Sentence]:
             count += 1
             if chunk.isalpha():
                 word = chunk.lower()
-                if word != chunk and not (chunk[1:].islower() or chunk.isupper() or word in SYSTEMS):
+                if word != chunk and _is_mixed(chunk) and word not in SYSTEMS:
                     word = MASK
                 now.append(word)
                 continue
@@ -75,13 +75,18 @@ def _sentences(text: str) -> list[Sentence]:
     return [kept for sentence in found if (kept := _affirmed(sentence))]
 
 
+def _is_mixed(word: str) -> bool:
+    """Whether capitals stand within a word, as in names of code."""
+    return not (word[1:].islower() or word.isupper() or len(word) == 1)
+
+
 def _read_chunk(chunk: str, now: Sentence) -> None:
     """Add what a piece of text with signs in it is: words, a name, a number."""
     core = chunk.strip(TRIM)
     if core.isalpha() and "()" not in chunk:
         word = core.lower()
-        mixed = word != core and not (core[1:].islower() or core.isupper())
-        now.append(MASK if mixed and word not in SYSTEMS else word)
+        is_name = word != core and _is_mixed(core) and word not in SYSTEMS
+        now.append(MASK if is_name else word)
     elif core:
         word = core.lower().replace("’", "'")
         if word in SYSTEMS:

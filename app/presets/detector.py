@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
-from app.core.learned import Three, Weighed, Weights, weighed
+from app.core.detection import Three
+from app.core.learned import Weighed, Weights, weighed
 
 FILE = "detector.json"
 

@@ -12,6 +12,7 @@ from app.store.cell_reading import read_sealed
 from app.store.database import Tx
 from app.store.tables import (
     allocations,
+    complexity_feedback,
     job_runs,
     memory_actions,
     memory_health,
@@ -33,6 +34,7 @@ TIMES: Mapping[Table, Column[int]] = {
     reports: reports.c.created_at,
     recommendations: recommendations.c.created_at,
     job_runs: job_runs.c.due_at,
+    complexity_feedback: complexity_feedback.c.created_at,
 }
 """The tables that have a rule, and by which of their moments rows grow old."""
 
@@ -58,6 +60,7 @@ def sweeps_of(tx: Tx, workspace: str, keep: Keep, now: int) -> list[Sweep]:
         reports: keep.records_before,
         recommendations: keep.records_before,
         job_runs: keep.records_before,
+        complexity_feedback: keep.records_before,
     }
     found = [Sweep(table=one.name, before=limits[one], now=now) for one in TIMES]
     return [one for one in found if _keys(tx, workspace, one, limit=1)]

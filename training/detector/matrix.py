@@ -11,7 +11,7 @@ from training.detector.fit import Floats, fit
 from training.detector.priors import BIAS, PRIORS
 
 SIGNAL, CROSSING, STEM, BESIDE, CONSTANT = 1.0, 0.25, 0.05, 0.02, 4.0
-"""How far weights may leave their priors (variances): signals most, words beside the request least."""
+"""How far weights may leave their priors (variances): signals most, words beside it least."""
 
 RARE = 2
 """Fewer texts than this do not make a feature, unless it has a prior."""

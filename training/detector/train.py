@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from app.core.complexity import TASK_TIERS, rung
-from app.core.learned import Detection, Weighed, Weights, cheapest, probabilities, weigh, weighed
+from app.core.detection import Detection
+from app.core.learned import Weighed, Weights, cheapest, probabilities, weigh, weighed
 from app.core.reading import Reading, read
 from training.detector.fit import Floats
 from training.detector.matrix import Columns, fit_all
@@ -32,7 +33,14 @@ TEMPERATURES = [round(0.6 + 0.05 * step, 2) for step in range(29)]
 MEASURES = ("words", "commas", "more sentences", "more things to do", "more requests")
 FORMS = {"states", "a name", "a number", "question mark", "this one"}
 NOT_A_TASK = {
-    "hello", "hi there", "thanks!", "ok", "WIP", "yes, go on", "lol ok thanks", "say hi",
+    "hello",
+    "hi there",
+    "thanks!",
+    "ok",
+    "WIP",
+    "yes, go on",
+    "lol ok thanks",
+    "say hi",
     "merge main",
 }  # the rubric scores these apart: the service answers medium, 0.50
 
@@ -117,9 +125,7 @@ def main() -> None:
     OUT.write_text(made, encoding="utf-8")
 
 
-def measure(
-    rows: Sequence[dict[str, Any]], readings: Sequence[Reading], labels: Floats
-) -> float:
+def measure(rows: Sequence[dict[str, Any]], readings: Sequence[Reading], labels: Floats) -> float:
     """The temperature, and in `results.json` how texts of groups left out were judged with it."""
     fold, fitted = leave_groups_out(rows, readings, labels)
     truth = labels[:, 0].tolist()

@@ -10,6 +10,7 @@ from app.api.schemas.memories import Embedding
 from app.core.allocation import Allocation, Request
 from app.core.appraisal import TaskContext
 from app.core.complexity import Context
+from app.core.detection import Detector
 from app.core.errors import InvalidRequest, NotAvailable
 from app.core.memory import DEFAULT_IMPORTANCE, Candidate
 from app.core.monitoring import Load, Report
@@ -143,19 +144,13 @@ class AllocateIn(BaseModel):
     """Not available yet."""
     ttl_seconds: Seconds | None = None
     """How long the allocation stays open; an hour if left out."""
-    detector: Literal["rules", "learned"] = "rules"
-    """Only `rules` is available yet."""
+    detector: Detector | None = None
+    """What judges the task: `learned`, or the `rules` of keywords. If left out, as the policy
+    says (`learned` unless it says otherwise). Queries are judged by points always."""
 
     def require_available(self) -> None:
         """Refuse what the contract has and this version has not."""
-        missing = [
-            name
-            for name, wanted in (
-                ("pool", self.pool is not None),
-                ("detector", self.detector == "learned"),
-            )
-            if wanted
-        ]
+        missing = [name for name, wanted in (("pool", self.pool is not None),) if wanted]
         if missing:
             raise NotAvailable(
                 f"Not available in this version: {', '.join(missing)}. Leave it out.",
@@ -184,6 +179,7 @@ class AllocateIn(BaseModel):
             render=None if self.render == "none" else self.render,
             explain=self.explain,
             query_embedding=self.query_embedding,
+            detector=self.detector,
             hints=_NO_HINTS if self.context is None else self.context.hints(),
             ttl_seconds=self.ttl_seconds or ttl_seconds,
         )
