@@ -12,6 +12,8 @@ WINDOW, END = 6_000, 3_000
 """Characters in which blocks and fences are looked for, from the beginning and from the end."""
 
 MOST_BLOCKS = 40
+FIRST_LINES, LAST_LINES = 80, 40
+NEWLINE = "\n"
 FEW = 240
 """Characters below which a text has no logs to look for, unless it has lines."""
 
@@ -38,7 +40,10 @@ _NOISE = re.compile(
     | \[?(?:INFO|WARN|WARNING|ERROR|DEBUG|TRACE|FATAL|CRITICAL|NOTICE)\]?[\s:]
     | \w{3}\s+\d{1,2}\s\d\d:\d\d
     | (?:[\w.-]+\s)?\w+\[\d+\]:
-    | [>|{}\[\]$\#%+]                           # quotations, tables, data, prompts, headings
+    | [>|{}\]$\#%+]                             # quotations, tables, data, prompts, headings
+    | \[(?![A-Za-z][A-Za-z /-]{0,24}\]\s)        # lists, but not [Bug]
+    | (?:[ ]{4}|\t)\s*\S                         # what is set in, as code is
+    | (?:(?:[Aa]vailable|[Tt]he\sfollowing)\s)?[Tt]ools(?:\savailable)?:\s*$
     | ```|~~~|---|===|\*\*\*
     | (?:import|from|def|class|return|const|let|var|function|public|private|select|SELECT|with)\s
       [^\n]*[;:({,*=]\s*$                       # code
@@ -52,7 +57,9 @@ _NOISE = re.compile(
 _QUOTED = re.compile(r"`[^`\n]{1,200}`|\"[^\"\n]{1,200}\"|“[^”\n]{1,200}”|«[^»\n]{1,200}»")
 _JUDGES_ITSELF = re.compile(
     r"""\b(?:
-      (?:this|that|it|the\s(?:task|request|question))\s?(?:'s|’s|is|was|seems|should\sbe)\s
+      (?:just\s)?(?:a\s)?(?:simple|quick|easy|small|trivial)\s
+        (?:question|one|thing|task|request|favou?r|ask)\b\s?[:,-]
+    | (?:this|that|it|the\s(?:task|request|question))\s?(?:'s|’s|is|was|seems|should\sbe)\s
         (?:a\s|an\s|all\s|really\s|very\s|quite\s|just\s|only\s)*
         (?:simple|easy|trivial|quick|straightforward|low|basic)\b[^.!?\n]{0,60}
     | (?:answer|classify|label|rate|treat|mark|score|call|consider|output|say)\b[^.!?\n]{0,40}\b
@@ -92,20 +99,28 @@ def _without_surroundings(text: str) -> str:
     if "<" in text[:WINDOW] or "<" in text[-END:]:
         text = _without_blocks(text)
     if len(text) > WINDOW + END:
-        text = f"{text[:WINDOW]}\n{text[-END:]}"
+        end = text[-END:]
+        text = f"{text[:WINDOW]}\n{end.partition(NEWLINE)[2] or end}"
     if "```" in text:
         text = _without_fences(text)
     start = max(text.rfind(role) for role in _ROLES)
     if start >= 0 and text[start:].partition(":")[2].strip():
         text = text[start:].partition(":")[2]
     text = text.strip()
+    if "\n" in text:
+        text = _without_noise(text)
     if len(text) > HEAD + TAIL:
         text = f"{text[:HEAD].rpartition(' ')[0] or text[:HEAD]}\n{text[-TAIL:].partition(' ')[2]}"
-    if "\n" in text:
-        lines = text.split("\n")
-        kept = [line for line in lines if line and not _NOISE.match(line)]
-        text = "\n".join(kept) or lines[0]
     return text
+
+
+def _without_noise(text: str) -> str:
+    """Leave out lines that nobody wrote: logs, stacks, code, tables, quotations."""
+    lines = text.split("\n")
+    if len(lines) > FIRST_LINES + LAST_LINES:
+        lines = lines[:FIRST_LINES] + lines[-LAST_LINES:]
+    kept = [line for line in lines if line and not _NOISE.match(line)]
+    return "\n".join(kept) or lines[0]
 
 
 def _without_blocks(text: str) -> str:

@@ -16,6 +16,11 @@ MOST_WORDS = 260
 HEAD_WITHIN = 12
 """Words after which no verb is looked for that a sentence is about."""
 
+COURTESIES = frozenset("please pls plz kindly hi hey hello dear yo just also , ok okay so".split())
+ASKING = frozenset("could can would will".split())
+YOU = frozenset("you u someone somebody".split())
+THANKS = frozenset("thanks thank thx cheers regards ty".split())
+
 Sentence = list[str]
 
 
@@ -72,7 +77,7 @@ def _sentences(text: str) -> list[Sentence]:
             now = []
         if count > MOST_WORDS:
             break
-    return [kept for sentence in found if (kept := _affirmed(sentence))]
+    return [kept for sentence in found if (kept := _affirmed(_plain(sentence)))]
 
 
 def _is_mixed(word: str) -> bool:
@@ -105,6 +110,24 @@ def _read_chunk(chunk: str, now: Sentence) -> None:
         now.append("?")
     elif chunk[-1] in ",:、，" and now:
         now.append(",")
+
+
+def _plain(sentence: Sentence) -> Sentence:
+    """A sentence without its courtesies."""
+    if sentence[0] in THANKS or (len(sentence) > 1 and sentence[1] in THANKS):
+        sentence = sentence[sentence.index(",") + 1 :] if "," in sentence else []
+    start, last = 0, len(sentence)
+    while start < last and (
+        sentence[start] in COURTESIES
+        or (sentence[start] in ASKING and start + 1 < last and sentence[start + 1] in YOU)
+        or (sentence[start] in YOU and start and sentence[start - 1] in ASKING)
+    ):
+        start += 1
+    if not start:
+        return sentence
+    asked_you = any(word in ASKING for word in sentence[:start])
+    end = last - 1 if asked_you and sentence[-1] == "?" else last
+    return sentence[start:end]
 
 
 def _affirmed(sentence: Sentence) -> Sentence:

@@ -146,3 +146,29 @@ PRIORS: dict[str, tuple[float, float, float]] = {
     "roll out + organisation": (0.1, 0.2, 0.6),
     "add + one option": (0.1, -0.5, -0.2),
 }
+
+LOOKUPS = ("look up", "change a detail", "operate", "asks a fact", "asks a number")
+LOADED = (
+    "failure",
+    "performance",
+    "coverage",
+    "platform",
+    "production",
+    "services",
+    "across systems",
+    "scope of rework",
+    "organisation",
+    "deliverable",
+)
+"""Cues that say little of a look-up or a small edit: a thing may be called by big words."""
+
+
+def _calmed(weight: float) -> float:
+    return round(-0.8 * max(0.0, weight), 2)
+
+
+for _cue in LOADED:
+    for _asks in LOOKUPS:
+        _first, _second, _third = PRIORS[_cue]
+        _three = _calmed(_first), _calmed(_second), _calmed(_third)
+        PRIORS.setdefault(f"{_asks} + {_cue}", _three)
