@@ -74,6 +74,7 @@ _VERBS = {
         reconcile replicate
     """,
     "migrate": "migrate replatform transition consolidate decommission retire sunset relocate",
+    "set up": "deploy configure provision setup",
     "upgrade": "upgrade",
     "connect": """
         integrate connect sync synchronise synchronize orchestrate coordinate federate unify
@@ -165,7 +166,8 @@ _CUES = {
         wrong ignores ignored missing shows incorrect incorrectly instead should undefined returns
         truncated overlaps overlap accepts duplicate mismatch misleading fails fail error errors
         exception typeerror keyerror valueerror attributeerror indexerror nullpointerexception
-        expected actual unable cannot
+        expected actual unable cannot isn't doesn't don't didn't won't can't couldn't isnt doesnt
+        cant blurry misaligned malformed stale outdated inverted swapped
     """,
     "coverage": """
         all every entire whole comprehensive throughout across complete codebase repository repo
@@ -196,6 +198,7 @@ _CUES = {
         path phone address birthday size total balance price owner last latest recent
         value config configuration setting settings ddl schema output
     """,
+    "wording": "docs documentation readme docstring docstrings message messages wording guide",
     "one option": """
         option flag param parameter field column button toggle filter endpoint configurable
         checkbox argument support header test tests message tooltip validation
@@ -263,6 +266,11 @@ PHRASES: Mapping[str, str] = MappingProxyType(
         "speed up": "performance",
         "does not": "exact defect",
         "doesn't work": "exact defect",
+        "not work": "exact defect",
+        "not working": "exact defect",
+        "not showing": "exact defect",
+        "not shown": "exact defect",
+        "not found": "exact defect",
         "off by": "exact defect",
         "off-by-one error": "exact defect",
         "too long": "performance",
@@ -332,6 +340,17 @@ MUTED = frozenset(
     """.split()
 )
 """Words of politeness, haste and belittlement: they do not count."""
+
+NOUNS = frozenset("sync integration migration migrations design audit test build upgrade".split())
+"""Words for an action that are also parts of a thing's name."""
+
+THINGS = frozenset(
+    """
+    test tests mode modes button timeout job jobs script scripts file files guide error errors
+    page docs status log logs table tables fail fails failed review token key interval
+    """.split()
+)
+"""What such a word before them is a part of."""
 
 QUESTIONS: Mapping[str, str] = MappingProxyType(
     {

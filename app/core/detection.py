@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 Detector = Literal["rules", "learned"]
 DETECTORS: tuple[Detector, ...] = get_args(Detector)
 
-UNDER_COST = 1.25  # ours: one tier too little costs this many times one tier too much
+UNDER_COST = 1.5  # ours: one tier too little costs this many times one tier too much
 COST_RANGE = (0.25, 4)
 BIAS_LIMIT = 2
 """Feedback shifts no log odds by more."""

@@ -74,7 +74,7 @@ def judge(
         _shift(chances, facts)
     place = cheapest(chances, detection.under_cost)
     confidence = chances[place]
-    signals = (*(signal for signal, _ in facts), *_shown(said, reading))
+    signals = (*(signal for signal, _ in facts), *_shown(said, reading, weights.measures))
     return Verdict(
         tier=TASK_TIERS[place],
         confidence=confidence,
@@ -182,13 +182,17 @@ def _is_evidence(said: Sequence[Said], weights: Weights) -> bool:
     return words >= ENOUGH
 
 
-def _shown(said: list[Said], reading: Reading) -> Iterator[Signal]:
+def _shown(said: list[Said], reading: Reading, measures: frozenset[str]) -> Iterator[Signal]:
     """What weighed most, and the tier that each speaks for."""
     said.sort(reverse=True)
     matched, signals = reading.matched, reading.signals
-    for weight, tier, name in said[:MOST_SHOWN]:
-        if weight < LEAST_SHOWN:
+    left = MOST_SHOWN
+    for weight, tier, name in said:
+        if weight < LEAST_SHOWN or not left:
             return
+        if name in measures:
+            continue
+        left -= 1
         if name in signals:
             label, found = name, matched.get(name, "")
         else:

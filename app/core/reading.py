@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from app.core.cues import CUES, FILLERS, MUTED, PHRASES, QUESTIONS, VERBS
+from app.core.cues import CUES, FILLERS, MUTED, NOUNS, PHRASES, QUESTIONS, THINGS, VERBS
 from app.core.gazetteer import SYSTEM_PAIRS, SYSTEM_WORDS, SYSTEMS
 from app.core.hygiene import MASK, request_of
 
@@ -165,7 +165,10 @@ def _head(sentence: Sentence) -> tuple[str, int] | None:
             starts = False
             continue
         if starts and word in VERBS:
-            return VERBS[word], at
+            after = sentence[at + 1] if at + 1 < len(sentence) else ""
+            if word in NOUNS and after in THINGS:
+                return None
+            return ("set up" if (word, after) == ("set", "up") else VERBS[word]), at
         starts = word == "," or (word == "and" and not starts)
     return None
 
@@ -318,3 +321,5 @@ def _read_systems(
         signals[f"{asks} + systems"] = 1.0
         if flows:
             signals["from one to another"] = 1.0
+        if head is None and ("exact defect" in signals or "failure" in signals):
+            signals["a defect beside systems"] = 1.0

@@ -8,9 +8,8 @@ from app.core.refitting import FEWEST, MOST_READ, NEW_ONES, Refit, refit, sample
 from app.core.values import value
 from app.presets.detector import weights
 from app.store import policies
-from app.store.agents import list_workspaces
 from app.store.database import Store, Tx
-from app.store.feedback import count_feedback, newest_feedback
+from app.store.feedback import count_feedback, newest_feedback, workspaces_with
 from app.store.policy_changes import change
 from app.store.shelf import PolicyShelf
 
@@ -31,9 +30,8 @@ class Refitted:
 async def refit_all(store: Store, shelf: PolicyShelf, now: int) -> list[Refitted]:
     """Fit every workspace that has enough feedback, and news since its last fit."""
     await shelf.refresh(store)
-    workspaces = await store.read(list_workspaces)
     done = []
-    for workspace in sorted({*workspaces, *shelf.documented()}):
+    for workspace in await store.read(partial(_with_enough, FEWEST)):
         if shelf.book(workspace).detection.learns:
             done += await _refit_one(store, shelf, workspace, now)
     await shelf.refresh(store)
@@ -59,10 +57,12 @@ async def _refit_one(store: Store, shelf: PolicyShelf, workspace: str, now: int)
     return [Refitted(workspace=workspace, found=found, version=changed.version)]
 
 
+def _with_enough(least: int, tx: Tx) -> list[str]:
+    return workspaces_with(tx, least)
+
+
 def _fitted(shelf: PolicyShelf, workspace: str, tx: Tx) -> Refit | None:
-    """What the feedback says; None where there is too little, or no news of it."""
-    if count_feedback(tx, workspace) < FEWEST:
-        return None
+    """What the feedback says; None where there is no news."""
     versions = policies.list_versions(tx, workspace, before=None, limit=100)
     last = max((one.created_at for one in versions if one.source == SOURCE), default=0)
     if count_feedback(tx, workspace, since=last) < NEW_ONES:

@@ -43,6 +43,13 @@ def count_feedback(tx: Tx, workspace: str, *, since: int = 0) -> int:
     return tx.connection.execute(query).scalar_one()
 
 
+def workspaces_with(tx: Tx, least: int) -> list[str]:
+    """Workspaces that have so much feedback (a sweep)."""
+    table = complexity_feedback.c
+    query = select(table.workspace).group_by(table.workspace).having(func.count() >= least)
+    return sorted(tx.connection.execute(query).scalars())
+
+
 def newest_feedback(tx: Tx, workspace: str, limit: int) -> list[tuple[str, str]]:
     """Texts and tiers, in an order of which every other one is a fair half."""
     table = complexity_feedback.c

@@ -27,6 +27,7 @@ PRIORS: dict[str, tuple[float, float, float]] = {
     "asks: study": (1.5, 1.6, 0.0),
     "asks: migrate": (1.0, 0.9, 1.6),
     "asks: upgrade": (0.8, 0.9, 0.3),
+    "asks: set up": (0.8, 0.0, 0.1),
     "asks: connect": (1.0, 0.9, 1.6),
     "asks: roll out": (1.2, 0.9, 1.2),
     "asks: asks a fact": (-1.8, -1.2, -0.7),
@@ -145,6 +146,13 @@ PRIORS: dict[str, tuple[float, float, float]] = {
     "build + systems": (0.0, 0.1, 0.3),
     "roll out + organisation": (0.1, 0.2, 0.6),
     "add + one option": (0.1, -0.5, -0.2),
+    "add + systems": (0.1, 0.2, -0.6),
+    "optimise + wording": (0.2, -2.2, -0.3),
+    "optimise + detail": (0.0, -1.6, -0.3),
+    "optimise + text": (0.2, -1.8, -0.3),
+    "optimise + one option": (0.2, -1.2, -0.3),
+    "change a detail + wording": (1.0, 0.1, 0.0),
+    "a defect beside systems": (0.2, 0.1, -1.4),
 }
 
 LOOKUPS = ("look up", "change a detail", "operate", "asks a fact", "asks a number")
