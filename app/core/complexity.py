@@ -58,7 +58,7 @@ class Verdict:
 
     tier: str
     confidence: float
-    """Up to 1. By rules, from 0.5, a guess; learned, how likely the tier is right."""
+    """Up to 1. By rules, from 0.5, a guess; learned, how likely the tier is taken to be."""
     source: Literal["detected", "given", "default"]
     kind: Kind = "task"
     nearness: tuple[float, ...] = (0.0,) * 4

@@ -1,4 +1,4 @@
-"""Judge how hard a task is by weighed signals, with a confidence that is a probability."""
+"""Judge how hard a task is by weighed signals: what each tier's probability is taken to be."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Weights:
 
     bias: Three
     temperature: float
-    """Log odds are divided by it, so that confidence is the share of verdicts that are right."""
+    """Log odds are divided by it; it suits texts of our own that were left out of a fit."""
     signals: Mapping[str, Weighed]
     measures: frozenset[str]
     """Signals of size and form: alone they are no evidence."""

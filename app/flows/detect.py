@@ -36,7 +36,8 @@ class Judged:
     multiplier: float
     """What the workspace's multipliers make of the tier; a profile may state its own."""
     confidence: float
-    """Learned: how likely the tier is right. By rules: from 0.5, a guess, to 1."""
+    """By rules: from 0.5, a guess, to 1. Learned: how likely the tier is taken to be, which was
+    too high on texts of other people."""
     probabilities: Mapping[str, float]
     signals: Sequence[Signal]
     """What was found in the text and the context, with its weight."""

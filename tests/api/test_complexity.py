@@ -58,7 +58,7 @@ async def test_queries_go_by_points_and_by_the_workspaces_multipliers(
 
 
 async def test_the_context_counts(light_client: httpx.AsyncClient) -> None:
-    text = {"text": "Look into it"}
+    text = {"text": "Look into it", "detector": "learned"}
     several = {**text, "context": {"agent_count": 3, "anything": "else"}}
     by_rules = (
         await light_client.post("/complexity", json={**several, "detector": "rules"})

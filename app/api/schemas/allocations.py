@@ -145,8 +145,8 @@ class AllocateIn(BaseModel):
     ttl_seconds: Seconds | None = None
     """How long the allocation stays open; an hour if left out."""
     detector: Detector | None = None
-    """What judges the task: `learned`, or the `rules` of keywords. If left out, as the policy
-    says (`learned` unless it says otherwise). Queries are judged by points always."""
+    """What judges the task: the `rules` of keywords, or `learned`. If left out, as the policy
+    says (`rules` unless it says otherwise). Queries are judged by points always."""
 
     def require_available(self) -> None:
         """Refuse what the contract has and this version has not."""

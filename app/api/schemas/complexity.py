@@ -24,8 +24,8 @@ class ComplexityIn(BaseModel):
     """`task` goes to simple … multi-system, `query` by points to simple … expert."""
     context: ContextIn = ContextIn()
     detector: Detector | None = None
-    """What judges tasks: `learned`, or the `rules` of keywords. If left out, as the policy says
-    (`learned` unless it says otherwise)."""
+    """What judges tasks: the `rules` of keywords, or `learned`. If left out, as the policy says
+    (`rules` unless it says otherwise)."""
     workspace: Name = "default"
     """Whose signals and multipliers count."""
 
