@@ -224,13 +224,16 @@ _CUES = {
     """,
 }
 
-CUES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        word: tuple(name for name, words in _CUES.items() if word in words.split())
-        for words in _CUES.values()
-        for word in words.split()
-    }
-)
+
+def _cues_of_words() -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for name, words in _CUES.items():
+        for word in dict.fromkeys(words.split()):
+            found[word] = (*found.get(word, ()), name)
+    return found
+
+
+CUES: Mapping[str, tuple[str, ...]] = MappingProxyType(_cues_of_words())
 """Words, and the cues that each is."""
 
 PHRASES: Mapping[str, str] = MappingProxyType(

@@ -44,6 +44,7 @@ DAYS = {
     "job_runs": RECORD_DAYS,
     "reports": RECORD_DAYS,
     "recommendations": RECORD_DAYS,
+    "complexity_feedback": RECORD_DAYS,
 }
 
 
