@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Query
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 
 from app.core.windows import micros
 
@@ -37,8 +39,20 @@ Agent = Annotated[
         pattern=PRINTABLE_PATTERN,
     ),
 ]
-Since = Annotated[datetime | None, Query(description="From this time on (RFC 3339; UTC).")]
-Until = Annotated[datetime | None, Query(description="Before this time (RFC 3339; UTC).")]
+
+
+def _no_number(given: object) -> object:
+    """A bare number is no time: `2026` would be read as seconds since 1970."""
+    if isinstance(given, str) and given[4:5] != "-":
+        raise PydanticCustomError(
+            "no_time", "Not a time; write 2026-11-21 or 2026-11-21T08:15:00Z (RFC 3339)."
+        )
+    return given
+
+
+_Moment = Annotated[datetime, BeforeValidator(_no_number)]
+Since = Annotated[_Moment | None, Query(description="From this time on (RFC 3339; UTC).")]
+Until = Annotated[_Moment | None, Query(description="Before this time (RFC 3339; UTC).")]
 
 
 def at(moment: datetime | None) -> int | None:

@@ -1,6 +1,7 @@
 """Hold what was promised (A17) against what was measured, each with its interval."""
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from app.core.comparing import (
     FEWEST_RUNS,
@@ -48,9 +49,8 @@ class Compared:
     """Which stretches, in words."""
 
 
-@value
-class Ran:
-    """One run as far as speed and success go."""
+class Ran(NamedTuple):
+    """One run as far as speed and success go; a tuple, since there are thousands."""
 
     used: int
     duration: float | None

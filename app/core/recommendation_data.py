@@ -1,7 +1,7 @@
 """Turn what a recommendation holds into plain data that JSON can carry, and back."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from app.core.grants import Grant
@@ -22,6 +22,9 @@ COLUMNS = (
 """Fields that are columns of the table; the others are in its document."""
 
 
+_IMPACT = tuple(field.name for field in fields(Impact))
+
+
 def to_document(recommendation: Recommendation) -> dict[str, Any]:
     """What is no column, as plain data."""
     held = recommendation
@@ -37,7 +40,7 @@ def to_document(recommendation: Recommendation) -> dict[str, Any]:
         "exceedance_interval": list(held.exceedance_interval),
         "reason": held.reason,
         "evidence": held.evidence,
-        "impact": asdict(held.impact),
+        "impact": {name: getattr(held.impact, name) for name in _IMPACT},
         "deed": None if held.deed is None else asdict(held.deed),
     }
 

@@ -1,7 +1,7 @@
 """List, summarise, export and delete allocations."""
 
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,8 @@ from app.core.pages import Before, Listed, cut, every
 from app.core.standing import describe
 from app.core.windows import micros, moment
 from app.store.agents import names_like
-from app.store.allocations import Figures, delete_many, list_many, stream_figures
+from app.store.allocation_sums import read_sums, stream_alike
+from app.store.allocations import delete_many, list_many
 from app.store.database import Store, Tx
 
 EXPORT_PAGE = 500
@@ -69,7 +70,7 @@ async def summarise(
     store: Store, wanted: AllocationFilter, agent: str | None
 ) -> AllocationStatistics:
     """Statistics over matching allocations."""
-    return await store.read(lambda tx: _fold(stream_figures(tx, _named(tx, wanted, agent))))
+    return await store.read(lambda tx: _summarise(tx, _named(tx, wanted, agent)))
 
 
 def export_allocations(
@@ -90,30 +91,26 @@ def _named(tx: Tx, wanted: AllocationFilter, agent: str | None) -> AllocationFil
     return replace(wanted, agents=names_like(tx, wanted.workspace, agent))
 
 
-def _fold(figures: Iterable[Figures]) -> AllocationStatistics:
-    count = tokens = selected = processing = budget = 0
+def _summarise(tx: Tx, wanted: AllocationFilter) -> AllocationStatistics:
+    totals = read_sums(tx, wanted)
+    count = totals.count
     tiers: Counter[str] = Counter()
     scopes: defaultdict[str, list[float]] = defaultdict(lambda: [0, 0.0, 0, 0])
-    for one in figures:
-        count += 1
-        tokens += one.selected_tokens
-        selected += one.selected
-        processing += one.processing_us
-        budget += one.budget_tokens
-        tiers[one.complexity] += 1
-        for name, room, used, chosen in one.scopes:
+    for kind in stream_alike(tx, wanted):
+        tiers[kind.complexity] += kind.count
+        for name, room, used, chosen in kind.scopes:
             sums = scopes[name]
-            sums[0] += 1
-            sums[1] += 100 * used / room if room else 0.0
-            sums[2] += chosen
-            sums[3] += used
+            sums[0] += kind.count
+            sums[1] += kind.count * (100 * used / room) if room else 0.0
+            sums[2] += kind.count * chosen
+            sums[3] += kind.count * used
     return AllocationStatistics(
         count=count,
         averages=Averages(
-            tokens_allocated=_mean(tokens, count),
-            memories_selected=_mean(selected, count),
-            processing_ms=_mean(processing, count) / 1000,
-            budget_tokens=_mean(budget, count),
+            tokens_allocated=_mean(totals.selected_tokens, count),
+            memories_selected=_mean(totals.selected, count),
+            processing_ms=_mean(totals.processing_us, count) / 1000,
+            budget_tokens=_mean(totals.budget_tokens, count),
         ),
         complexity=dict(tiers),
         scopes={

@@ -103,20 +103,23 @@ async def measure(store: Store, shelf: PolicyShelf, cache: GroupCache, asked: As
         lambda tx: _whole_cells(tx, cache, asked, unassigned[:MOST_UNASSIGNED])
     )
 
-    due, raised = alerts_due(monitors)
-    return Measured(
-        outcomes=(
-            *_context(periods, tuned),
-            told.few_exceed(None if tuned is None else tuned.after, len(changes)),
-            told.profiles_fit(asked.actions),
-            told.no_slower(around),
-            told.no_less_success(around),
-            told.all_assigned(busiest(asked.cells), unassigned),
-            told.alerts_fire(due, raised, len(monitors)),
-        ),
-        enforcement=enforcement_of(asked.cells, first, asked.until),
-        unassigned=tuple(fitting(book, unassigned[:MOST_UNASSIGNED], needs)),
-    )
+    def tell() -> Measured:
+        due, raised = alerts_due(monitors)
+        return Measured(
+            outcomes=(
+                *_context(periods, tuned),
+                told.few_exceed(None if tuned is None else tuned.after, len(changes)),
+                told.profiles_fit(asked.actions),
+                told.no_slower(around),
+                told.no_less_success(around),
+                told.all_assigned(busiest(asked.cells), unassigned),
+                told.alerts_fire(due, raised, len(monitors)),
+            ),
+            enforcement=enforcement_of(asked.cells, first, asked.until),
+            unassigned=tuple(fitting(book, unassigned[:MOST_UNASSIGNED], needs)),
+        )
+
+    return await store.aside(tell)
 
 
 def _context(periods: Compared | str, tuned: Compared | None) -> tuple[Outcome, ...]:

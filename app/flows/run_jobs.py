@@ -35,6 +35,7 @@ from app.core.schedule import (
 )
 from app.store import job_reading, job_runs
 from app.store.database import Store, Tx
+from app.store.pacing import short_turns
 
 log = structlog.get_logger("membudget")
 
@@ -207,7 +208,7 @@ class Jobs:
     async def _carry_out(self, claim: Claim, run: Run, now: Now) -> None:
         """Let the handler work while the lease is extended, and note how it ended."""
         log.info("job_started", job=run.job, period=run.period)
-        handling = self.handlers[run.job](run)
+        handling = _in_short_turns(self.handlers[run.job], run)
         work = asyncio.create_task(asyncio.wait_for(handling, self._longest_seconds))
         beating = asyncio.create_task(self._keep_beating(claim, now))
         try:
@@ -290,6 +291,11 @@ class Jobs:
         with suppress(Unavailable):  # its lease ends by itself
             await self._store.write_alone(lambda tx: job_runs.release(tx, claim, now=at, until=at))
         log.info("job_cut_off", job=run.job, period=run.period)
+
+
+async def _in_short_turns(handler: Handler, run: Run) -> Mapping[str, Any]:
+    with short_turns():
+        return await handler(run)
 
 
 async def _stop(task: "asyncio.Future[Any]") -> None:

@@ -97,6 +97,7 @@ def _gathered(
             name: pieces(*span, now=until, is_last=is_last and name != "before")
             for name, span in spans.items()
         },
+        sketched=("now", "before"),
     )
     tiers = group_runs(sums.cells, "").get("", Group()).tiers
     usage = Usage(

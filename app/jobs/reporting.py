@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -141,7 +142,7 @@ async def _weekly(desk: Desk, run: Run, workspace: str) -> list[str]:
     )
     used = await _used(desk, run, workspace, WEEK_DAYS)
     parts = [
-        _usage(used[WEEK_DAYS], open_ones.items),
+        await _usage(used[WEEK_DAYS], open_ones.items),
         *await _memory(desk, run, workspace),
         Part(todo=todo_of(open_ones.items)),
     ]
@@ -163,12 +164,12 @@ async def _monthly(desk: Desk, run: Run, workspace: str) -> list[str]:
     )
     memory = await _memory(desk, run, workspace)
     archival = await _proposals(desk, run, workspace, "archival")
-    advised = advice_part(advice, days=MONTH_DAYS)
-    monthly = [advised, _usage(used[WEEK_DAYS], advice), *memory, archival]
+    advised = await to_thread.run_sync(partial(advice_part, advice, days=MONTH_DAYS))
+    monthly = [advised, await _usage(used[WEEK_DAYS], advice), *memory, archival]
     first = await _keep(desk, run, workspace, "monthly", days=MONTH_DAYS, parts=monthly)
 
     parts = [
-        _usage(used[MONTH_DAYS], advice),
+        await _usage(used[MONTH_DAYS], advice),
         *await _outcomes(desk, run, workspace, sums.cells, advice),
         advised,
         *memory,
@@ -226,9 +227,9 @@ def _until(run: Run) -> int:
     return run.due_at if run.is_on_demand else run.due_at // HOUR_MICROS * HOUR_MICROS
 
 
-def _usage(found: Gathered, advised: Sequence[Recommendation]) -> Part:
+async def _usage(found: Gathered, advised: Sequence[Recommendation]) -> Part:
     open_ones = frozenset(one.agent for one in advised if one.status == "open")
-    return usage_part(replace(found.usage, advised=open_ones))
+    return await to_thread.run_sync(usage_part, replace(found.usage, advised=open_ones))
 
 
 async def _proposals(desk: Desk, run: Run, workspace: str, kind: LifecycleKind) -> Part:

@@ -1,7 +1,7 @@
 """Keep allocations: what was decided, as it was answered, and how each stands."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -214,7 +214,7 @@ def list_many(
 ) -> list[Held]:
     """Allocations newest first; `before` is a cursor of creation time and id."""
     table = allocations.c
-    query = select(allocations).where(_matching(wanted))
+    query = select(allocations).where(matching(wanted))
     if before is not None:
         at, id_ = before
         query = query.where(
@@ -225,50 +225,15 @@ def list_many(
     return [to_core(row) for row in tx.connection.execute(query)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """What statistics need of one allocation."""
-
-    complexity: str
-    budget_tokens: int
-    selected: int
-    selected_tokens: int
-    processing_us: int
-    scopes: list[tuple[str, int, int, int]]
-    """Name, room, tokens used by the selection, memories selected."""
-
-
-def stream_figures(tx: Tx, wanted: AllocationFilter) -> Iterator[Figures]:
-    """The figures of matching allocations, in bounded memory."""
-    table = allocations.c
-    query = select(
-        table.complexity,
-        table.budget_tokens,
-        table.selected,
-        table.selected_tokens,
-        table.processing_us,
-        table.scopes,
-    ).where(_matching(wanted))
-    options = {"stream_results": True, "max_row_buffer": 1_000}
-    for row in tx.connection.execution_options(**options).execute(query):
-        yield Figures(
-            complexity=row.complexity,
-            budget_tokens=row.budget_tokens,
-            selected=row.selected,
-            selected_tokens=row.selected_tokens,
-            processing_us=row.processing_us,
-            scopes=[tuple(scope) for scope in json.loads(row.scopes)],
-        )
-
-
 def delete_many(tx: Tx, wanted: AllocationFilter) -> int:
     """Delete matching allocations but those still open; usage events stay. How many went."""
     table = allocations.c
     closed = or_(table.finished_at.is_not(None), table.expires_at <= wanted.now)
-    return tx.connection.execute(delete(allocations).where(_matching(wanted), closed)).rowcount
+    return tx.connection.execute(delete(allocations).where(matching(wanted), closed)).rowcount
 
 
-def _matching(wanted: AllocationFilter) -> ColumnElement[bool]:
+def matching(wanted: AllocationFilter) -> ColumnElement[bool]:
+    """The condition of the rows that a filter lets through."""
     table = allocations.c
     conditions = [table.workspace == wanted.workspace]
     if wanted.project is not None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, func, select
+from sqlalchemy import ColumnElement, Row, and_, case, exists, func, select
 
 from app.core.job_runs import (
     FARTHEST_MICROS,
@@ -16,7 +16,7 @@ from app.core.job_runs import (
     is_on_demand,
     state_of,
 )
-from app.core.schedule import Key, State
+from app.core.schedule import RULES, Key, State
 from app.store.database import SYSTEM, Tx
 from app.store.tables import job_runs
 
@@ -44,14 +44,24 @@ def states(tx: Tx, keys: Collection[Key], now: int) -> dict[Key, State]:
 
 
 def last_runs(tx: Tx, jobs: Collection[str], now: int) -> dict[str, JobRun]:
-    """The run of each job that began last."""
-    table = job_runs.c
+    """The run of each job that began last; what another job's run did, as of when it was due.
+
+    So a week that is caught up after the day's run does not show an older day as the last.
+    """
+    table, other = job_runs.c, job_runs.alias("other")
     found = {}
     for job in sorted(jobs):
+        above = [name for name, rule in RULES.items() if job in rule.below]
+        is_included = exists().where(
+            other.c.workspace == SYSTEM, other.c.job.in_(above), other.c.owner == table.owner
+        )
         query = (
             select(job_runs)
             .where(table.workspace == SYSTEM, table.job == job, table.attempt > 0)
-            .order_by(table.started_at.desc(), table.due_at.desc())
+            .order_by(
+                case((is_included, table.due_at), else_=table.started_at).desc(),
+                table.due_at.desc(),
+            )
             .limit(1)
         )
         row = tx.connection.execute(query).one_or_none()

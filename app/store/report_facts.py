@@ -14,17 +14,14 @@ from app.store.tables import allocations, usage_events
 
 def first_runs(tx: Tx, workspace: str, agents: Iterable[str], *, since: int) -> dict[str, int]:
     """When each agent's first event at or after a moment was (microseconds)."""
-    table = usage_events.c
+    marks = [tx.marks(1, first=n) for n in range(1, 4)]
+    sql = (
+        f"SELECT at FROM usage_events WHERE workspace = {marks[0]} AND agent = {marks[1]}"
+        f" AND at >= {marks[2]} ORDER BY at, id LIMIT 1"
+    )
     found: dict[str, int] = {}
     for agent in agents:
-        query = (
-            select(table.at)
-            .where(table.workspace == workspace, table.agent == agent, table.at >= since)
-            .order_by(table.at, table.id)
-            .limit(1)
-        )
-        at = tx.connection.execute(query).scalar()
-        if at is not None:
+        for (at,) in tx.fetch(sql, [workspace, agent, since]):
             found[agent] = at
     return found
 
@@ -79,6 +76,6 @@ def _newest(tx: Tx, workspace: str, agent: str, since: int, until: int, *, most:
         f" AND at >= {marks[2]} AND at < {marks[3]} ORDER BY at DESC, id DESC LIMIT {marks[4]}"
     )
     return [
-        Ran(used=used, duration=duration, success=None if success is None else bool(success))
+        Ran(used, duration, None if success is None else bool(success))
         for used, duration, success in tx.fetch(sql, [workspace, agent, since, until, most])
     ]

@@ -1,10 +1,11 @@
 """Add up for reports: totals of spans, and runs by agent and complexity, day by day."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 from app.core.analytics import CellName
+from app.core.statistics import decode
 from app.core.tokens_per_run import Kind, Tally
 from app.core.usage import CELL_COLUMNS, DAY, HOUR, MONTH, TOTAL, Cell
 from app.core.values import value
@@ -31,8 +32,13 @@ class Wanted:
     """None: those of all."""
 
 
-def read_totals(source: Source, spans: Mapping[str, Sequence[Piece]]) -> dict[str, Cell]:
-    """All runs of each span, by its name, over pieces of whole hours: a look-up for each row."""
+def read_totals(
+    source: Source, spans: Mapping[str, Sequence[Piece]], *, sketched: Collection[str]
+) -> dict[str, Cell]:
+    """All runs of each span, by its name, over pieces of whole hours: a look-up for each row.
+
+    Cells of spans that are not `sketched` have no sketch.
+    """
     kept = {name: list(kept_pieces(source, parts)) for name, parts in spans.items()}
     wanted = {
         (piece.grain, start)
@@ -47,10 +53,15 @@ def read_totals(source: Source, spans: Mapping[str, Sequence[Piece]]) -> dict[st
     found: dict[str, Cell] = {}
     for name, parts in kept.items():
         total = found[name] = Cell()
+        sketches: list[bytes] = []
         for piece in parts:
             for start in row_starts(piece):
                 if start in rows[piece.grain]:
-                    total.add(rows[piece.grain][start])
+                    cell, sketch = rows[piece.grain][start]
+                    total.add(cell)
+                    sketches.append(sketch)
+        if name in sketched:
+            total.sketch = decode(b"".join(sketches))
     return found
 
 
@@ -117,9 +128,10 @@ def _by_day(parts: Iterable[Piece]) -> list[Piece]:
     return [replace(piece, grain=DAY) if piece.grain == MONTH else piece for piece in parts]
 
 
-def _totals(source: Source, grain: int, starts: Sequence[int]) -> dict[int, Cell]:
+def _totals(source: Source, grain: int, starts: Sequence[int]) -> dict[int, tuple[Cell, bytes]]:
+    """Rows by their start: sums, and the sketch as it is stored."""
     tx = source.tx
-    found: dict[int, Cell] = {}
+    found: dict[int, tuple[Cell, bytes]] = {}
     for chunk in in_chunks(starts):
         sql = (
             f"SELECT start, {', '.join(CELL_COLUMNS)} FROM usage_cells"
@@ -128,5 +140,5 @@ def _totals(source: Source, grain: int, starts: Sequence[int]) -> dict[int, Cell
             f" AND start IN ({tx.marks(len(chunk), first=3)})"
         )
         for start, *measures, sketch in tx.fetch(sql, [source.workspace, grain, *chunk]):
-            found[start] = Cell.of_row((*measures, bytes(sketch)))
+            found[start] = Cell(*measures), bytes(sketch)
     return found

@@ -12,6 +12,7 @@ from app.core.usage import HOUR, MONTH, RUN, SCOPE, Cell, month_start
 from app.core.values import value
 from app.core.windows import DAY_S, HOUR_S, MICROS, Piece
 from app.store.analytics import Source, kept_pieces
+from app.store.cell_scan import counted_rows
 from app.store.database import in_chunks
 from app.store.pacing import pause, unhurried
 
@@ -196,6 +197,11 @@ def read_rows(
     The rows of few agents are looked up one by one, those of many are found in a scan.
     """
     tx = source.tx
+    if tx.is_sqlite and not 0 < len(agents) <= _FEW and _is_narrow(piece, what):
+        with unhurried(tx):
+            rows, values = counted_rows(tx, source.workspace, piece, f"agent {what} {where}")
+            chosen = f"agent IN ({tx.marks(len(agents))}) AND " if agents else ""
+            return tx.fetch(f"SELECT {what} FROM {rows} WHERE {chosen}{where}", [*values, *agents])
     starts = row_starts(piece)
     bound: Sequence[int] = (piece.since // MICROS, piece.until // MICROS)
     marks = [tx.marks(1, first=n) for n in range(1, 5)]
@@ -210,6 +216,11 @@ def read_rows(
     )
     with unhurried(tx):
         return tx.fetch(sql, [source.workspace, piece.grain, *bound, *agents])
+
+
+def _is_narrow(piece: Piece, what: str) -> bool:
+    """Whether rows are larger than what is read of them; those of hours seldom are."""
+    return piece.grain != HOUR and "scopes" not in what and "sketch" not in what
 
 
 def row_starts(piece: Piece) -> Sequence[int]:

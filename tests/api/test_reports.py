@@ -72,7 +72,17 @@ async def test_lists_are_filtered_by_kind_and_time(service: Running) -> None:
 
 
 @pytest.mark.parametrize(
-    "params", [{"kind": "hourly"}, {"limit": 0}, {"cursor": "x"}, {"status": "open"}]
+    "params",
+    [
+        {"kind": "hourly"},
+        {"limit": 0},
+        {"cursor": "x"},
+        {"status": "open"},
+        {"since": "2026"},
+        {"until": "1700000000"},
+        {"since": "-1.5"},
+        {"since": "2026-13-01"},
+    ],
 )
 async def test_a_list_that_means_nothing_is_refused(
     light_client: httpx.AsyncClient, params: dict[str, Any]

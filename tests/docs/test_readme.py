@@ -17,7 +17,7 @@ from tests.running import served
 
 README = REPOSITORY / "README.md"
 THERE = "http://127.0.0.1:8000"
-PATIENCE = 120
+PATIENCE = 300
 
 FENCE = re.compile(r"^```(?P<kind>\w+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 TYPED = re.compile(r"(?:\w+=\$\()?(?:curl|membudget-server) ")

@@ -110,6 +110,28 @@ async def test_a_sunday_the_first_after_a_week_away(house: House) -> None:
     assert await house.replica().run_due(house.clock) == 0
 
 
+async def test_what_is_caught_up_late_is_not_the_last_day(house: House) -> None:
+    """A week that is tried again after the day's run does an older day's part."""
+
+    async def work(run: Run) -> Mapping[str, Any]:
+        if run.job == "weekly" and house.clock.now < at("2026-11-05 08:02"):
+            raise ValueError
+        return {"of": run.job}
+
+    house.work = work
+    house.clock.now = at("2026-11-05 08:00")
+    await house.replica().run_due(house.clock)
+    assert house.shown("daily").period == "2026-11-05"
+    house.clock.now = at("2026-11-05 08:05")
+    await house.replica().run_due(house.clock)
+    assert house.names()[-2:] == ["weekly 2026-W44", "monthly 2026-11"]
+    assert "daily" in house.ran[-2].covers
+    assert house.shown("weekly").status == "done"
+    assert house.shown("daily").period == "2026-11-05"
+    await house.replica().run_now("daily", house.clock)
+    assert house.shown("daily").due_at == house.clock.now
+
+
 async def test_three_replicas_run_each_period_once(house: House) -> None:
     async def work(run: Run) -> Mapping[str, Any]:
         await asyncio.sleep(0.001)

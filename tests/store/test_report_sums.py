@@ -87,18 +87,19 @@ def test_sums_over_any_window_are_those_of_its_runs(
         return (
             read_sums(source, (since, until)).cells,
             read_scopes(source, cover(since, until)),
-            read_totals(source, {"all": parts})["all"],
+            read_totals(source, {"all": parts, "sums": parts}, sketched=("all",)),
             *read_tallies(source, [Wanted(parts=parts)]),
             read_whole(source, parts, agents),
         )
 
-    cells, scopes, total, tallies, whole = store.read_now(read)
+    cells, scopes, totals, tallies, whole = store.read_now(read)
     expected = added(inside, RUN)
     assert {name: sums(cell) for name, cell in cells.items()} == {
         name: sums(cell) for name, cell in expected.items()
     }
     assert whole == expected
-    assert total == added(inside, TOTAL).get(("", "", ""), Cell())
+    assert totals["all"] == added(inside, TOTAL).get(("", "", ""), Cell())
+    assert totals["sums"] == replace(totals["all"], sketch={})
     assert {agent: its for agent, its in scopes.items() if its} == tokens_of(inside)
     used: defaultdict[tuple[str, str], list[UsageEvent]] = defaultdict(list)
     for event in inside:
@@ -189,3 +190,30 @@ def test_agents_can_be_chosen(store: Store) -> None:
     parts = pieces(END - DAY_US, END, now=END, is_last=False)
     (found,) = tallied(store, Wanted(parts=parts, agents=frozenset("ac")))
     assert sorted(found) == [("a", ""), ("c", "")]
+
+
+@pytest.mark.parametrize("agents", [1, 255, 256, 257, 600])
+def test_sums_of_many_agents_are_those_of_their_runs(store: Store, agents: int) -> None:
+    """Rows are counted before they are added up: as many as there are, and none of elsewhere."""
+    other = replace(run("other", at=BASE), workspace="another")
+    store.write_now(lambda tx: append_many(tx, "another", [[other]]))
+    events = [
+        run(f"{agent} {day}", agent=f"t/{agent:03}", at=BASE - day * DAY_US)
+        for agent in range(agents)
+        for day in range(3)
+    ]
+    store.write_now(lambda tx: append_many(tx, "default", [events]))
+    for since, until in ((0, 3), (1, 3), (0, 1), (1, 2)):
+        window = END - until * DAY_US, END - since * DAY_US
+        parts = pieces(*window, now=END, is_last=False)
+
+        def read(tx):  # type: ignore[no-untyped-def]
+            source = Source(tx, GroupCache(), "default", ())
+            return read_sums(source, window).cells, read_tallies(source, [Wanted(parts=parts)])[0]  # noqa: B023
+
+        cells, tallies = store.read_now(read)
+        inside = within(events, *window)
+        assert {name: sums(cell) for name, cell in cells.items()} == {
+            name: sums(cell) for name, cell in added(inside, RUN).items()
+        }
+        assert sum(one.runs for one in tallies.values()) == len(inside)

@@ -47,7 +47,9 @@ class JobOut(BaseModel):
     )
     timezone: str = Field(examples=["Europe/Berlin"])
     enabled: bool = Field(description="Whether it runs by itself.")
-    last_run: JobRunOut | None = Field(description="The run that began last.")
+    last_run: JobRunOut | None = Field(
+        description="The run that began last; one that another job's run did counts as when due."
+    )
     next_run: datetime | None
 
 
