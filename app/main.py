@@ -57,6 +57,7 @@ from app.gateways.thinking import Thinking
 from app.gateways.tokens import TokenCounter
 from app.jobs.auditing import auditing
 from app.jobs.backups import back_up, backup, keep_backing_up, standing
+from app.jobs.refitting import then_refit
 from app.jobs.reporting import reporting
 from app.jobs.retention import retention
 from app.jobs.runner import keep_time
@@ -199,7 +200,10 @@ def furnish(settings: Settings) -> House:
     zone = ZoneInfo(settings.timezone)
     cache = GroupCache()
     handlers = {
-        **reporting(store, shelf, cache, zone, new_id=clock.new_id),
+        **{
+            job: then_refit(handler, store, shelf)
+            for job, handler in reporting(store, shelf, cache, zone, new_id=clock.new_id).items()
+        },
         "retention": retention(
             store,
             shelf,

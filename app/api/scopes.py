@@ -50,6 +50,7 @@ NEEDS: Mapping[tuple[Method, Path], Need] = {
     ("GET", "/usage/analytics"): READ,
     ("POST", "/complexity"): EITHER,
     ("GET", "/complexity/signals"): EITHER,
+    ("POST", "/complexity/feedback"): USE,
     ("GET", "/profiles"): EITHER,
     ("GET", "/profiles/{name}"): EITHER,
     ("PUT", "/profiles/{name}"): ADMIN,

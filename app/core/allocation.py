@@ -10,6 +10,7 @@ from app.core.analytics import usd
 from app.core.appraisal import Aim, TaskContext, appraise, shortlist
 from app.core.budgets import Budget, Room, budget_for, rooms
 from app.core.complexity import Context, Signal, Verdict
+from app.core.detection import Detector
 from app.core.memory import Candidate, scope_in
 from app.core.monitoring import Load, Monitor, opened, record
 from app.core.packing import SHARED_SCOPE, Selection, select
@@ -63,6 +64,8 @@ class Request:
     explain: bool = False
     query_embedding: Sequence[float] | None = None
     """Of the task."""
+    detector: Detector | None = None
+    """What judges the task; None: as the policy says."""
     hints: TaskContext = field(default_factory=TaskContext)
     """What files of a memory tree are matched with."""
     ttl_seconds: float = DEFAULT_TTL_SECONDS

@@ -58,7 +58,7 @@ class Verdict:
 
     tier: str
     confidence: float
-    """From 0.5, a guess, to 1."""
+    """Up to 1. By rules, from 0.5, a guess; learned, how likely the tier is taken to be."""
     source: Literal["detected", "given", "default"]
     kind: Kind = "task"
     nearness: tuple[float, ...] = (0.0,) * 4
@@ -124,7 +124,7 @@ def detect(text: str, kind: Kind, context: Context, signals: SignalTable) -> Ver
 def _judge_task(text: str, context: Context, table: SignalTable) -> Verdict:
     scores = dict.fromkeys(TASK_TIERS, 0.0)
     reasons = []
-    for signal, tiers in (*_heard(table.find(text)), *_known(context)):
+    for signal, tiers in (*_heard(table.find(text)), *known(context)):
         reasons.append(signal)
         for tier in tiers:
             scores[tier] += signal.weight
@@ -161,7 +161,7 @@ def _heard(found: Iterable[Found]) -> Iterable[tuple[Signal, tuple[str, ...]]]:
         yield Signal(tier=spec.tier, name=spec.name, matched=matched, weight=weight), tiers
 
 
-def _known(context: Context) -> Iterable[tuple[Signal, tuple[str, ...]]]:
+def known(context: Context) -> Iterable[tuple[Signal, tuple[str, ...]]]:
     """Weigh what the context says of a task."""
     if context.agent_count > 1:
         tier = TASK_TIERS[3]
@@ -234,11 +234,12 @@ def _verdict(
         kind=kind,
         nearness=nearness,
         signals=signals,
-        advice=_advise(place, confidence=confidence, words=words, heard=bool(signals)),
+        advice=advise(place, confidence=confidence, words=words, heard=bool(signals)),
     )
 
 
-def _advise(place: int, *, confidence: float, words: int, heard: bool) -> str | None:
+def advise(place: int, *, confidence: float, words: int, heard: bool) -> str | None:
+    """A sentence beside a verdict that is not sure, or unlikely."""
     if confidence < SURE and not heard:
         return "Nothing here says how hard this is; give `complexity` if you know."
     if confidence < SURE:

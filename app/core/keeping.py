@@ -13,8 +13,8 @@ ANSWER_DAYS = 1
 """Answers to requests with an Idempotency-Key."""
 HEALTH_DAYS = 730
 RECORD_DAYS = 400
-"""Runs of jobs, reports, decided recommendations, totals and alerts of budgets in USD: a year and
-its last month twice."""
+"""Runs of jobs, reports, decided recommendations, feedback, totals and alerts of budgets in USD: a
+year and its last month twice."""
 
 OPERATION_DAYS = 30
 OPERATIONS_MOST = 200_000

@@ -95,6 +95,12 @@ class SignalTable:
         data = text.encode("utf-8", "replace")
         return (*_find_shipped(self.shipped, data), *_find_added(self.added, data))
 
+    def find_added(self, text: str) -> tuple[Found, ...]:
+        """Say which of the users' own signals the text has and how often."""
+        if not self.added.specs:
+            return ()
+        return tuple(_find_added(self.added, text.encode("utf-8", "replace")))
+
 
 def _find_shipped(patterns: _Patterns, data: bytes) -> Iterator[Found]:
     ascii_only = data.isascii()

@@ -17,6 +17,7 @@ from app.core.policy_documents import (
 from app.core.policy_faults import Faults, Loc
 from app.core.policy_fields import (
     ENFORCEMENTS,
+    check_detection,
     check_performance,
     check_profile,
     check_rules,
@@ -176,6 +177,8 @@ def _check_values(faults: Faults, document: Document) -> None:
         check_tuning(faults, ("tuning_parameters",), document["tuning_parameters"])
     if document.get("memory_lifecycle") is not None:
         check_rules(faults, ("memory_lifecycle",), document["memory_lifecycle"])
+    if document.get("detection") is not None:
+        check_detection(faults, ("detection",), document["detection"])
     if document.get("performance") is not None:
         check_performance(faults, ("performance",), document["performance"])
     if document.get("about") is not None and faults.mapping(

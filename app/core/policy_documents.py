@@ -17,6 +17,7 @@ FIELD_SECTIONS = (
     "alert_thresholds",
     "tuning_parameters",
     "memory_lifecycle",
+    "detection",
     "performance",
     "about",
 )

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
+from decimal import Decimal
 from typing import Any
 
 from app.core.complexity import QUERY_TIERS, TASK_TIERS
+from app.core.detection import BIAS_LIMIT, COST_RANGE, DETECTORS, TEMPERATURE_RANGE
 from app.core.errors import InvalidPattern
 from app.core.lifecycle_rules import RULE_SHARES, Rules
 from app.core.patterns import MAX_USER_SIGNALS, SignalTable
@@ -38,6 +40,8 @@ TUNING_SHARES = (
 TUNING_SAMPLES = "minimum_samples_for_recommendation"
 SIGNAL_TIERS = ("simple", "complex", "multi-system", "simplicity", "complexity")
 RULES = tuple(field.name for field in fields(Rules))
+DETECTION_RANGES = {"under_allocation_cost": COST_RANGE, "temperature": TEMPERATURE_RANGE}
+DETECTION_KEYS = ("detector", "learns", "bias", *DETECTION_RANGES)
 PERFORMANCE_KEYS = ("track_history", "max_history_size", "auto_export_interval")
 
 
@@ -154,6 +158,27 @@ def check_rules(faults: Faults, loc: Loc, rules: Any) -> None:
                 faults.number((*loc, key), value, high=1, above=True)
             elif key in RULES and value is not None:
                 faults.whole((*loc, key), value)
+
+
+def check_detection(faults: Faults, loc: Loc, detection: Any) -> None:
+    """How tasks are judged; `null` takes a lower layer's away."""
+    if not faults.mapping(loc, detection, keys=DETECTION_KEYS):
+        return
+    stated = {key: value for key, value in detection.items() if value is not None}
+    if "detector" in stated:
+        faults.choice((*loc, "detector"), stated["detector"], DETECTORS)
+    if "learns" in stated:
+        faults.flag((*loc, "learns"), stated["learns"])
+    for key, (low, high) in DETECTION_RANGES.items():
+        if key in stated:
+            faults.number((*loc, key), stated[key], low=Decimal(str(low)), high=high)
+    if "bias" in stated:
+        bias = stated["bias"]
+        if not isinstance(bias, list | tuple) or len(bias) != 3:
+            faults.add((*loc, "bias"), "must be a list of three numbers")
+            return
+        for at, value in enumerate(bias):
+            faults.number((*loc, "bias", at), value, low=-BIAS_LIMIT, high=BIAS_LIMIT)
 
 
 def check_performance(faults: Faults, loc: Loc, performance: Any) -> None:

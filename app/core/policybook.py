@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from app.core.alerts import Threshold
 from app.core.complexity import TASK_TIERS
+from app.core.detection import Detection, read_detection
 from app.core.errors import InvalidPattern, InvalidPolicy, InvalidRequest, UnknownAgent
 from app.core.lifecycle_rules import Rules
 from app.core.names import NameIndex, match_agent
@@ -70,6 +71,8 @@ class PolicyBook:
     lifecycle: Rules
     """When memories are proposed for what, and when there are too many."""
     signals: SignalTable
+    detection: Detection
+    """How tasks are judged."""
     names: NameIndex
     budget: WorkspaceBudget | None
     """The workspace's own; None where it states none."""
@@ -116,6 +119,7 @@ class PolicyBook:
             tuning=read_tuning(document.get("tuning_parameters", {})),
             lifecycle=read_rules(document.get("memory_lifecycle", {})),
             signals=compile_signals(read_signals(document.get("signals", []))),
+            detection=read_detection(document.get("detection", {})),
             names=NameIndex.build(assignments, document.get("aliases")),
             budget=budget,
             default_budget=read_budget(default),

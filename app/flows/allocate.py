@@ -9,19 +9,21 @@ from time import perf_counter_ns
 from anyio import to_thread
 
 from app.core.allocation import Decision, Request, decide, full_name, tokens_for
-from app.core.complexity import Verdict, default, detect, given
+from app.core.complexity import Verdict, default, given
 from app.core.errors import Unavailable
+from app.core.judging import judge_text
 from app.core.memory import Candidate
+from app.core.policybook import PolicyBook
 from app.core.pricing import Price
 from app.core.profiles import AgentMatch, ResolvedPolicy
 from app.core.recall import View, Wish
 from app.core.retrieval import probe
-from app.core.signals import SignalTable
 from app.core.spending import CostBudget, Spender, Standing, covers
 from app.core.spending_words import exhaustion
 from app.core.values import value
 from app.core.windows import micros
 from app.gateways.tokens import TokenCounter
+from app.presets.detector import weights
 from app.store.allocations import New, add_many, encode
 from app.store.database import Store, Tx
 from app.store.loading import Loading, add_loading
@@ -82,7 +84,7 @@ async def allocate(
     )
     if asked.hard_budgets:
         await _require_money(store, asked, agent, now)
-    verdict = judge(request, policy, book.signals)
+    verdict = judge(request, policy, book)
     work = partial(
         decide,
         request,
@@ -179,13 +181,21 @@ async def _from_stored(
     )
 
 
-def judge(request: Request, policy: ResolvedPolicy, signals: SignalTable) -> Verdict:
+def judge(request: Request, policy: ResolvedPolicy, book: PolicyBook) -> Verdict:
     """How difficult the task is: as given, else as detected, else the default."""
     if request.complexity is not None:
         return given(request.complexity, policy.text_kind)
     if request.task is None:
         return default(policy.text_kind)
-    return detect(request.task, policy.text_kind, request.context, signals)
+    return judge_text(
+        request.task,
+        policy.text_kind,
+        request.context,
+        signals=book.signals,
+        detection=book.detection,
+        weights=weights(),
+        detector=request.detector,
+    )
 
 
 def degraded(decision: Decision, reason: str) -> Decision:

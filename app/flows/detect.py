@@ -3,24 +3,29 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 
 from anyio import to_thread
 
 from app.core.complexity import (
     BOOSTS,
     LENGTH_POINTS,
+    TASK_TIERS,
     TIER_WEIGHTS,
     Context,
     Kind,
     Signal,
-    Verdict,
-    detect,
 )
+from app.core.detection import Detector
+from app.core.judging import judge_text
+from app.core.learned import OWN
 from app.core.policybook import PolicyBook
-from app.core.signals import GROUPS, QUERY_TABLE, SignalSpec, SignalTable
+from app.core.signals import GROUPS, QUERY_TABLE, SignalSpec
+from app.presets.detector import weights
 from app.store.shelf import PolicyShelf
 
 SHORT = 20_000  # ours: characters that are judged faster than a thread is found
+FEW = 20  # ours: texts of which the same is true
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +36,8 @@ class Judged:
     multiplier: float
     """What the workspace's multipliers make of the tier; a profile may state its own."""
     confidence: float
-    """From 0.5, a guess, to 1."""
+    """By rules: from 0.5, a guess, to 1. Learned: how likely the tier is taken to be, which was
+    too high on texts of other people."""
     probabilities: Mapping[str, float]
     signals: Sequence[Signal]
     """What was found in the text and the context, with its weight."""
@@ -49,7 +55,7 @@ class ListedSignal:
     """The tier it speaks for; `simplicity` and `complexity` are boosters, `query` adds points."""
     name: str
     pattern: str | None
-    """RE2 syntax, upper and lower case alike; None: the length of the text."""
+    """RE2 syntax, upper and lower case alike; None: words and measures that code looks for."""
     weight: float
     """What one occurrence adds; a booster adds it once."""
     source: str
@@ -57,16 +63,30 @@ class ListedSignal:
 
 
 async def judge(
-    shelf: PolicyShelf, workspace: str, texts: Sequence[str], kind: Kind, context: Context
+    shelf: PolicyShelf,
+    workspace: str,
+    texts: Sequence[str],
+    kind: Kind,
+    context: Context,
+    detector: Detector | None = None,
 ) -> list[Judged]:
-    """Judge texts by the rules; long ones off the event loop."""
+    """Judge texts; long ones off the event loop."""
     book = shelf.book(workspace)
     multipliers = multipliers_of(book, kind)
+    judge_one = partial(
+        judge_text,
+        kind=kind,
+        context=context,
+        signals=book.signals,
+        detection=book.detection,
+        weights=weights(),
+        detector=detector,
+    )
 
-    if sum(map(len, texts)) > SHORT:
-        verdicts = await to_thread.run_sync(_judge_all, texts, kind, context, book.signals)
+    if sum(map(len, texts)) > SHORT or len(texts) > FEW:
+        verdicts = await to_thread.run_sync(lambda: [judge_one(text) for text in texts])
     else:
-        verdicts = _judge_all(texts, kind, context, book.signals)
+        verdicts = [judge_one(text) for text in texts]
 
     return [
         Judged(
@@ -82,12 +102,6 @@ async def judge(
     ]
 
 
-def _judge_all(
-    texts: Sequence[str], kind: Kind, context: Context, table: SignalTable
-) -> list[Verdict]:
-    return [detect(text, kind, context, table) for text in texts]
-
-
 def multipliers_of(book: PolicyBook, kind: Kind) -> Mapping[str, Decimal]:
     """The multipliers of tasks, or those of the workspace's budget for queries."""
     if kind == "task":
@@ -95,10 +109,19 @@ def multipliers_of(book: PolicyBook, kind: Kind) -> Mapping[str, Decimal]:
     return (book.budget or book.default_budget).multipliers
 
 
-def list_signals(shelf: PolicyShelf, workspace: str, kind: Kind | None) -> list[ListedSignal]:
+def list_signals(
+    shelf: PolicyShelf, workspace: str, kind: Kind | None, detector: Detector = "rules"
+) -> list[ListedSignal]:
     """Everything that is looked for in tasks, in queries, or in both."""
     listed: list[ListedSignal] = []
-    if kind != "query":
+    if kind != "query" and detector == "learned":
+        listed += _listed_weights()
+        listed += [
+            _listed(spec, "task", OWN if spec.weight is None else float(spec.weight))
+            for spec in shelf.book(workspace).signals.specs
+            if not spec.shipped
+        ]
+    elif kind != "query":
         listed += [_listed(spec, "task") for spec in shelf.book(workspace).signals.specs]
     if kind != "task":
         listed += [_listed(spec, "query") for spec in QUERY_TABLE.specs]
@@ -116,13 +139,28 @@ def list_signals(shelf: PolicyShelf, workspace: str, kind: Kind | None) -> list[
     return listed
 
 
-def _listed(spec: SignalSpec, kind: Kind) -> ListedSignal:
+def _listed_weights() -> list[ListedSignal]:
+    """The learned detector's signals; its words are not listed."""
+    return [
+        ListedSignal(
+            kind="task",
+            tier=TASK_TIERS[rung],
+            name=name,
+            pattern=None,
+            weight=round(weight, 3),
+            source="shipped",
+        )
+        for name, (_, _, _, rung, weight) in sorted(weights().signals.items())
+    ]
+
+
+def _listed(spec: SignalSpec, kind: Kind, weight: float | None = None) -> ListedSignal:
     return ListedSignal(
         kind=kind,
         tier=spec.tier,
         name=spec.name,
         pattern=spec.pattern,
-        weight=_weight(spec),
+        weight=_weight(spec) if weight is None else weight,
         source="shipped" if spec.shipped else "configured",
     )
 

@@ -25,6 +25,7 @@ OUR_KEYS = (
     "signals",
     "users",
     "memory_lifecycle",
+    "detection",
 )
 """What our documents state beyond the original's keys; written when it is stated."""
 WORKSPACE_MARKS = frozenset(("workspace_id", "max_total_tokens", "tier_allocation"))

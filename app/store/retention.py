@@ -13,6 +13,7 @@ from app.store.database import Tx
 from app.store.operation_reading import read_sealed as read_operations_sealed
 from app.store.tables import (
     allocations,
+    complexity_feedback,
     cost_alerts,
     cost_totals,
     job_runs,
@@ -44,6 +45,7 @@ TIMES: Mapping[Table, Column[int]] = {
     operations: operations.c.at,
     operation_hours: operation_hours.c.start,
     operation_days: operation_days.c.start,
+    complexity_feedback: complexity_feedback.c.created_at,
 }
 """The tables that have a rule, and by which of their moments rows grow old."""
 
@@ -74,6 +76,7 @@ def sweeps_of(tx: Tx, workspace: str, keep: Keep, now: int) -> list[Sweep]:
         operations: read_operations_sealed(tx, workspace),
         operation_hours: keep.operation_hours_before,
         operation_days: keep.operation_days_before,
+        complexity_feedback: keep.records_before,
     }
     found = [Sweep(table=one.name, before=limits[one], now=now) for one in TIMES]
     return [one for one in found if _keys(tx, workspace, one, limit=1)]

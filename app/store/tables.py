@@ -511,6 +511,19 @@ operation_hours = _operation_cells("operation_hours")
 operation_days = _operation_cells("operation_days")
 """What the operations of an hour or a day come to, by type, name and what they ran inside."""
 
+complexity_feedback = Table(
+    "complexity_feedback",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("detected", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("complexity_feedback_by_time", "workspace", "created_at"),
+)
+"""What tasks turned out to be: `text` is the request, names masked, `digest` its SHA-256."""
+
 TEXT_INDEX_TABLES = frozenset(
     "memory_numbers memory_index memory_index_config memory_index_data memory_index_idx"
     " memory_vectors".split()

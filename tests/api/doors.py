@@ -90,6 +90,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/usage/import"): b'{"timestamp":"2026-01-01T00:00:00","agent":"a/b",'
     b'"budget_allocated":10,"tokens_loaded":5}\n',
     ("POST", "/complexity"): {"text": "List all models"},
+    ("POST", "/complexity/feedback"): {"text": "List all models", "tier": "simple"},
     ("PUT", "/profiles/{name}"): {
         "base_budget": 100,
         "max_budget": 200,
@@ -157,7 +158,7 @@ def body_of(operation: Operation, workspace: str | None) -> dict[str, Any]:
     named = {"/allocate", "/usage", "/complexity", "/simulate", "/recommendations/run"}
     named |= {"/memories", "/memories/search"}
     named |= {"/costs/estimate", "/costs/predict", "/costs/recommend-model"}
-    named |= {"/operations", "/tokens/count", "/tokens/reports", "/minify"}
+    named |= {"/complexity/feedback", "/operations", "/tokens/count", "/tokens/reports", "/minify"}
     if workspace is not None and operation.path in named:
         body = {**body, "workspace": workspace}
     return {"json": body}

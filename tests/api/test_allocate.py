@@ -417,10 +417,7 @@ async def test_what_is_selected_is_loaded(client: httpx.AsyncClient) -> None:
 
 @pytest.mark.parametrize(
     "field",
-    [
-        {"pool": "pool_1"},
-        {"detector": "learned"},
-    ],
+    [{"pool": "pool_1"}],
     ids=lambda field: next(iter(field)),
 )
 async def test_what_is_not_built_yet_says_so(

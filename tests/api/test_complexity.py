@@ -25,10 +25,11 @@ FIELDS = {"tier", "multiplier", "confidence", "probabilities", "signals", "advic
         ("Hm", "medium", 1.0),
     ],
 )
+@pytest.mark.parametrize("detector", ["rules", "learned", None])
 async def test_the_published_cases_hold(
-    light_client: httpx.AsyncClient, text: str, tier: str, multiplier: float
+    light_client: httpx.AsyncClient, text: str, tier: str, multiplier: float, detector: str | None
 ) -> None:
-    answer = await light_client.post("/complexity", json={"text": text})
+    answer = await light_client.post("/complexity", json={"text": text, "detector": detector})
     assert answer.status_code == 200
     verdict = answer.json()
     assert verdict.keys() == FIELDS
@@ -57,9 +58,16 @@ async def test_queries_go_by_points_and_by_the_workspaces_multipliers(
 
 
 async def test_the_context_counts(light_client: httpx.AsyncClient) -> None:
-    asked = {"text": "Look into it", "context": {"agent_count": 3, "anything": "else"}}
-    verdict = (await light_client.post("/complexity", json=asked)).json()
-    assert verdict["tier"] == "multi-system"
+    text = {"text": "Look into it", "detector": "learned"}
+    several = {**text, "context": {"agent_count": 3, "anything": "else"}}
+    by_rules = (
+        await light_client.post("/complexity", json={**several, "detector": "rules"})
+    ).json()
+    assert by_rules["tier"] == "multi-system"
+    alone = (await light_client.post("/complexity", json=text)).json()
+    verdict = (await light_client.post("/complexity", json=several)).json()
+    assert verdict["probabilities"]["multi-system"] > 2 * alone["probabilities"]["multi-system"]
+    assert "3 agents" in [heard["matched"] for heard in verdict["signals"]]
 
 
 async def test_a_list_is_judged_in_its_order(light_client: httpx.AsyncClient) -> None:
@@ -100,15 +108,6 @@ async def test_wrong_requests_are_refused(
     assert len(answer.content) < 3_000, "the input is not echoed"
 
 
-async def test_the_learned_detector_is_said_to_be_missing(light_client: httpx.AsyncClient) -> None:
-    answer = await light_client.post("/complexity", json={"text": "a", "detector": "learned"})
-    assert (answer.status_code, answer.json()["code"]) == (422, "not_available")
-    asked = {"text": "Analyze it", "detector": "rules"}
-    assert (await light_client.post("/complexity", json=asked)).json()["tier"] == "complex"
-    feedback = await light_client.post("/complexity/feedback", json={"text": "a", "tier": "simple"})
-    assert feedback.status_code == 404
-
-
 async def test_long_texts_are_judged_in_little_time(light_client: httpx.AsyncClient) -> None:
     texts = ["analyze " * 25_000] * 10
     started = time.monotonic()
@@ -132,10 +131,13 @@ async def test_signals_of_our_own_are_listed_and_heard(client: httpx.AsyncClient
     assert {one["kind"] for one in listed} == {"task"}
 
     text = {"text": "Look at the mesh"}
-    verdict = (await client.post("/complexity", json={**text, "workspace": "w"})).json()
-    assert verdict["tier"] == "multi-system"
-    assert [heard["name"] for heard in verdict["signals"]] == ["mesh"]
-    assert (await client.post("/complexity", json=text)).json()["tier"] == "medium"
+    for detector in ("rules", "learned"):
+        asked_of = {**text, "detector": detector}
+        verdict = (await client.post("/complexity", json={**asked_of, "workspace": "w"})).json()
+        assert verdict["tier"] == "multi-system"
+        assert verdict["signals"][0]["name"] == "mesh"
+        without = (await client.post("/complexity", json=asked_of)).json()
+        assert without["tier"] != "multi-system"
 
 
 async def test_the_weights_listed_are_the_weights_that_count(
@@ -145,7 +147,7 @@ async def test_the_weights_listed_are_the_weights_that_count(
     weights = {(one["kind"], one["tier"], one["name"]): one["weight"] for one in listed}
     for kind in ("task", "query"):
         text = "Why compare the impact? Quick check of every detailed design"
-        asked = {"text": text, "kind": kind}
+        asked = {"text": text, "kind": kind, "detector": "rules"}
         verdict = (await light_client.post("/complexity", json=asked)).json()
         assert len(verdict["signals"]) >= 3
         for heard in verdict["signals"]:

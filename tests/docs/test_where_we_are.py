@@ -16,8 +16,6 @@ PAGE = (DOCS / "where-we-are.md").read_text(encoding="utf-8")
 PROFILE = {"base_budget": 100, "max_budget": 200, "scope_weights": {"global": 1}}
 UNAVAILABLE: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/allocate", {"agent": "a", "pool": "p"}),
-    ("POST", "/allocate", {"agent": "a", "detector": "learned"}),
-    ("POST", "/complexity", {"text": "a", "detector": "learned"}),
     ("PUT", "/profiles/p", {**PROFILE, "mode": "adaptive"}),
     ("PUT", "/profiles/p", {**PROFILE, "quantile": 0.9}),
 ]

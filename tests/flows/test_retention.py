@@ -52,6 +52,7 @@ DAYS = {
     "operations": OPERATION_DAYS,
     "operation_hours": OPERATION_HOUR_DAYS,
     "operation_days": OPERATION_DAY_DAYS,
+    "complexity_feedback": RECORD_DAYS,
 }
 
 

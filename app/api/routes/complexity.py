@@ -9,9 +9,11 @@ from fastapi import APIRouter, Query, Response
 from app.api.dependencies import HouseDep
 from app.api.parameters import Workspace
 from app.api.routing import JsonRoute, answer
-from app.api.schemas.complexity import ComplexityIn
+from app.api.schemas.complexity import ComplexityIn, FeedbackIn
 from app.core.complexity import Kind
+from app.core.detection import Detector
 from app.flows.detect import Judged, ListedSignal, judge, list_signals
+from app.flows.feedback import Kept, keep_feedback
 
 router = APIRouter(tags=["Complexity"], route_class=JsonRoute)
 
@@ -33,10 +35,14 @@ class SignalList:
 @router.post("/complexity", response_model=Judged | JudgedList)
 async def post_complexity(body: ComplexityIn, house: HouseDep) -> Response:
     """How hard a task or a query is, how sure that is, and why; a list of texts in one go."""
-    body.require_available()
     texts = body.texts if body.text is None else [body.text]
     verdicts = await judge(
-        house.shelf, body.workspace, texts or [], body.kind, body.context.to_core()
+        house.shelf,
+        body.workspace,
+        texts or [],
+        body.kind,
+        body.context.to_core(),
+        body.detector,
     )
     return answer(verdicts[0] if body.text is not None else JudgedList(items=verdicts))
 
@@ -46,6 +52,25 @@ async def get_signals(
     house: HouseDep,
     workspace: Workspace = "default",
     kind: Annotated[Kind | None, Query(description="Those of tasks or of queries only.")] = None,
+    detector: Annotated[Detector, Query(description="Whose signals for tasks.")] = "rules",
 ) -> Response:
     """Every signal: what it speaks for, its pattern, its weight, and whether it ships."""
-    return answer(SignalList(items=list_signals(house.shelf, workspace, kind)))
+    return answer(SignalList(items=list_signals(house.shelf, workspace, kind, detector)))
+
+
+@router.post("/complexity/feedback", response_model=Kept, status_code=201)
+async def post_feedback(body: FeedbackIn, house: HouseDep) -> Response:
+    """Say how hard a task turned out to be; the last word on a text counts.
+
+    From 50 on, the day's, week's or month's job fits bias and temperature to them, if that judges
+    better: a version of the workspace's policy, which can be restored.
+    """
+    kept = await keep_feedback(
+        house.store,
+        house.shelf,
+        workspace=body.workspace,
+        text=body.text,
+        tier=body.tier,
+        now=house.now_micros(),
+    )
+    return answer(kept, status=201)

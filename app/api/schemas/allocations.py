@@ -12,6 +12,7 @@ from app.api.schemas.usage import Cost, nano
 from app.core.allocation import Allocation, Request
 from app.core.appraisal import TaskContext
 from app.core.complexity import Context
+from app.core.detection import Detector
 from app.core.errors import InvalidRequest, NotAvailable
 from app.core.memory import DEFAULT_IMPORTANCE, Candidate
 from app.core.monitoring import Load, Report
@@ -146,19 +147,13 @@ class AllocateIn(BaseModel):
     """Not available yet."""
     ttl_seconds: Seconds | None = None
     """How long the allocation stays open; an hour if left out."""
-    detector: Literal["rules", "learned"] = "rules"
-    """Only `rules` is available yet."""
+    detector: Detector | None = None
+    """What judges the task: the `rules` of keywords, or `learned`. If left out, as the policy
+    says (`rules` unless it says otherwise). Queries are judged by points always."""
 
     def require_available(self) -> None:
         """Refuse what the contract has and this version has not."""
-        missing = [
-            name
-            for name, wanted in (
-                ("pool", self.pool is not None),
-                ("detector", self.detector == "learned"),
-            )
-            if wanted
-        ]
+        missing = [name for name, wanted in (("pool", self.pool is not None),) if wanted]
         if missing:
             raise NotAvailable(
                 f"Not available in this version: {', '.join(missing)}. Leave it out.",
@@ -187,6 +182,7 @@ class AllocateIn(BaseModel):
             render=None if self.render == "none" else self.render,
             explain=self.explain,
             query_embedding=self.query_embedding,
+            detector=self.detector,
             hints=_NO_HINTS if self.context is None else self.context.hints(),
             ttl_seconds=self.ttl_seconds or ttl_seconds,
         )

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from app.api.schemas.allocations import ContextIn
 from app.api.schemas.common import Task, Workspace
 from app.core.complexity import Kind
-from app.core.errors import NotAvailable
+from app.core.detection import Detector
 
 MAX_TOGETHER = 2_000_000
 
@@ -21,10 +21,11 @@ class ComplexityIn(BaseModel):
     texts: Annotated[list[Task] | None, Field(max_length=1_000)] = None
     """Up to 1,000 texts, 2,000,000 characters together; the answer then has `items`."""
     kind: Kind = "task"
-    """`task` goes by signals to simple … multi-system, `query` by points to simple … expert."""
+    """`task` goes to simple … multi-system, `query` by points to simple … expert."""
     context: ContextIn = ContextIn()
-    detector: Literal["rules", "learned"] = "rules"
-    """`learned` is not available yet."""
+    detector: Detector | None = None
+    """What judges tasks: the `rules` of keywords, or `learned`. If left out, as the policy says
+    (`rules` unless it says otherwise)."""
     workspace: Workspace
     """Whose signals and multipliers count."""
 
@@ -36,10 +37,14 @@ class ComplexityIn(BaseModel):
             raise ValueError(f"texts may have {MAX_TOGETHER:,} characters together")
         return self
 
-    def require_available(self) -> None:
-        """Refuse what this version does not have. Errors: NotAvailable."""
-        if self.detector == "learned":
-            raise NotAvailable(
-                "The learned detector is not available yet; leave detector out.",
-                errors=[{"loc": ["body", "detector"], "msg": "only `rules` is available"}],
-            )
+
+class FeedbackIn(BaseModel):
+    """How hard a task turned out to be."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    text: Annotated[Task, Field(examples=["Analyze dbt model performance"])]
+    """The task. Of a long text the request is kept, with names masked."""
+    tier: Literal["simple", "medium", "complex", "multi-system", "expert"]
+    """What it should have been called."""
+    workspace: Workspace

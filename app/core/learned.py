@@ -1,0 +1,200 @@
+"""Judge how hard a task is by weighed signals: what each tier's probability is taken to be."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import exp, log
+
+from app.core.complexity import (
+    BOOSTED,
+    TASK_TIERS,
+    Context,
+    Signal,
+    Verdict,
+    advise,
+    default,
+    known,
+)
+from app.core.detection import Detection, Three
+from app.core.reading import Reading, read
+from app.core.signals import Found
+
+Weighed = tuple[float, float, float, int, float]
+"""What something adds to the three log odds, the rung it speaks for most, and how strongly."""
+
+Said = tuple[float, int, str]
+"""How strongly something spoke for which rung, and its name."""
+
+LEAST_SHOWN = 0.15
+MOST_SHOWN = 8
+ENOUGH = 0.25
+"""What the words of a text must weigh together to be evidence where no signal is found."""
+RAREST = 0.002
+"""No tier is less likely than this."""
+NATS = 2.0
+"""What a configured signal or a fact of weight 1 adds to the log odds of its tier."""
+OWN = 1.0
+"""The weight of a configured signal that states none."""
+MOST_TIMES = 3
+"""Occurrences of a configured signal that count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """What signals and words weigh; made by `training/detector`."""
+
+    bias: Three
+    temperature: float
+    """Log odds are divided by it; it suits texts of our own that were left out of a fit."""
+    signals: Mapping[str, Weighed]
+    measures: frozenset[str]
+    """Signals of size and form: alone they are no evidence."""
+    stems: Mapping[str, Weighed]
+    """Words, and pairs of words, by their first letters; `~` before those beside the request."""
+
+
+def judge(
+    text: str,
+    context: Context,
+    added: Sequence[Found],
+    weights: Weights,
+    detection: Detection,
+) -> Verdict:
+    """Judge a task; `added` are the workspace's own signals that the text has.
+
+    The tier is the one with the least expected cost; without any evidence it is medium.
+    """
+    reading = read(text)
+    odds, said = weigh(reading, weights)
+    facts = (*_own(added), *known(context))
+    if not (facts or _is_evidence(said, weights)):
+        return default("task")
+
+    chances = list(probabilities(odds, weights, detection))
+    if facts:
+        _shift(chances, facts)
+    place = cheapest(chances, detection.under_cost)
+    confidence = chances[place]
+    signals = (*(signal for signal, _ in facts), *_shown(said, reading, weights.measures))
+    return Verdict(
+        tier=TASK_TIERS[place],
+        confidence=confidence,
+        source="detected",
+        nearness=tuple(chances),
+        signals=signals,
+        advice=advise(place, confidence=confidence, words=reading.words, heard=bool(signals)),
+    )
+
+
+def weigh(reading: Reading, weights: Weights) -> tuple[Three, list[Said]]:
+    """The log odds of at least each tier, and everything that was heard with what it weighs."""
+    first, second, third = weights.bias
+    said: list[Said] = []
+    signals, stems = weights.signals, weights.stems
+    for name, strength in reading.signals.items():
+        found = signals.get(name)
+        if found is not None:
+            first += strength * found[0]
+            second += strength * found[1]
+            third += strength * found[2]
+            said.append((strength * found[4], found[3], name))
+    for stem in set(reading.stems):
+        found = stems.get(stem)
+        if found is not None:
+            first += found[0]
+            second += found[1]
+            third += found[2]
+            if found[4] >= LEAST_SHOWN:
+                said.append((found[4], found[3], stem))
+    return (first, second, third), said
+
+
+def weighed(three: Three) -> Weighed:
+    """What something weighs, with the tier it speaks for most and how strongly."""
+    first, second, third = three
+    for_tier = (-first, first - second, second - third, third)
+    best = max(for_tier)
+    return first, second, third, for_tier.index(best), best
+
+
+def probabilities(odds: Three, weights: Weights, detection: Detection) -> tuple[float, ...]:
+    """How likely each tier is; they sum to one."""
+    scale = 1 / (weights.temperature * detection.temperature)
+    at_least = [1.0]
+    for score, bias in zip(odds, detection.bias, strict=True):
+        chance = 1 / (1 + exp(-max(-30.0, min(30.0, (score + bias) * scale))))
+        at_least.append(min(at_least[-1], chance))
+    raw = [
+        max(RAREST, here - above)
+        for here, above in zip(at_least, (*at_least[1:], 0.0), strict=True)
+    ]
+    whole = sum(raw)
+    return tuple(one / whole for one in raw)
+
+
+def cheapest(chances: Sequence[float], under_cost: float) -> int:
+    """The rung with the least expected cost, a rung of difference costing 1 or, below, more."""
+    costs = [
+        sum(
+            chance * (under_cost * (true - rung) if true > rung else rung - true)
+            for true, chance in enumerate(chances)
+        )
+        for rung in range(4)
+    ]
+    return costs.index(min(costs))
+
+
+def _own(added: Sequence[Found]) -> Iterator[tuple[Signal, tuple[str, ...]]]:
+    """What signals of the workspace's own say, as `known` does for the context."""
+    for hit in added:
+        spec = hit.spec
+        weight = OWN if spec.weight is None else float(spec.weight)
+        signal = Signal(
+            tier=spec.tier,
+            name=spec.name,
+            matched=hit.matched,
+            weight=weight * min(hit.count, MOST_TIMES),
+        )
+        yield signal, BOOSTED.get(spec.tier, (spec.tier,))
+
+
+def _shift(chances: list[float], facts: Sequence[tuple[Signal, tuple[str, ...]]]) -> None:
+    """Multiply the odds of the tiers that facts speak for."""
+    scores = [log(chance) for chance in chances]
+    for signal, tiers in facts:
+        for tier in tiers:
+            scores[TASK_TIERS.index(tier)] += NATS * min(signal.weight, 10.0)
+    top = max(scores)
+    raw = [max(RAREST, exp(score - top)) for score in scores]
+    whole = sum(raw)
+    chances[:] = [one / whole for one in raw]
+
+
+def _is_evidence(said: Sequence[Said], weights: Weights) -> bool:
+    """Whether anything but the size and form of a text was heard."""
+    measures = weights.measures
+    words = 0.0
+    for weight, _, name in said:
+        if name in weights.signals:
+            if name not in measures:
+                return True
+        else:
+            words += weight
+    return words >= ENOUGH
+
+
+def _shown(said: list[Said], reading: Reading, measures: frozenset[str]) -> Iterator[Signal]:
+    """What weighed most, and the tier that each speaks for."""
+    said.sort(reverse=True)
+    matched, signals = reading.matched, reading.signals
+    left = MOST_SHOWN
+    for weight, tier, name in said:
+        if weight < LEAST_SHOWN or not left:
+            return
+        if name in measures:
+            continue
+        left -= 1
+        if name in signals:
+            label, found = name, matched.get(name, "")
+        else:
+            label, found = "word", name.strip("~^ ")
+        yield Signal(tier=TASK_TIERS[tier], name=label, matched=found, weight=round(weight, 3))

@@ -1,0 +1,325 @@
+"""Read a request into named features: what it asks for, of what, and how much of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from app.core.cues import CUES, FILLERS, MUTED, NOUNS, PHRASES, QUESTIONS, THINGS, VERBS
+from app.core.gazetteer import SYSTEM_PAIRS, SYSTEM_WORDS, SYSTEMS
+from app.core.hygiene import MASK, request_of
+
+STEM = 6
+"""Letters by which two words are taken for forms of one."""
+
+NUMBER = "#"
+TRIM = ".,;:!?()[]{}<>*'\"…-–—•/\\|#=&~^%$@+«»„“”’‘。，、？！：；（）「」☐"
+MOST_WORDS = 260
+HEAD_WITHIN = 12
+"""Words after which no verb is looked for that a sentence is about."""
+
+COURTESIES = frozenset("please pls plz kindly hi hey hello dear yo just also , ok okay so".split())
+ASKING = frozenset("could can would will".split())
+YOU = frozenset("you u someone somebody".split())
+THANKS = frozenset("thanks thank thx cheers regards ty".split())
+
+Sentence = list[str]
+
+
+@dataclass(slots=True)
+class Reading:
+    """What was found in a request."""
+
+    signals: dict[str, float] = field(default_factory=dict)
+    """Features that have a name, and how strongly the request has each."""
+    matched: dict[str, str] = field(default_factory=dict)
+    """The words that some were found by."""
+    stems: list[str] = field(default_factory=list)
+    """Words and pairs of words of what is asked, by their first letters."""
+    words: int = 0
+
+
+def read(text: str) -> Reading:
+    """Read the request in a text; of a long one the beginning and the end."""
+    found = Reading()
+    sentences = _sentences(request_of(text))
+    if not sentences:
+        return found
+    heads = [_head(sentence) for sentence in sentences]
+    lead = next((at for at, head in enumerate(heads) if head is not None), 0)
+    asked = sentences[lead] if lead == 0 else sentences[0] + sentences[lead]
+    _read_asked(asked, heads[lead], found)
+    rest = [one for at, one in enumerate(sentences) if at not in (0, lead)]
+    if rest:
+        _read_rest(rest, [head for head in heads[lead + 1 :] if head], found)
+    _read_systems(sentences, heads[lead], found)
+    return found
+
+
+def _sentences(text: str) -> list[Sentence]:
+    """The words of a text by sentence: lower case, names as `§`, numbers as `#`, commas kept."""
+    found: list[Sentence] = []
+    now: Sentence = []
+    count = 0
+    for line in text.split("\n"):
+        for chunk in line.split():
+            count += 1
+            if chunk.isalpha():
+                word = chunk.lower()
+                if word != chunk and _is_mixed(chunk) and word not in SYSTEMS:
+                    word = MASK
+                now.append(word)
+                continue
+            _read_chunk(chunk, now)
+            if chunk[-1] in ".!?;。？！" and now:
+                found.append(now)
+                now = []
+        if now:
+            found.append(now)
+            now = []
+        if count > MOST_WORDS:
+            break
+    return [kept for sentence in found if (kept := _affirmed(_plain(sentence)))]
+
+
+def _is_mixed(word: str) -> bool:
+    """Whether capitals stand within a word, as in names of code."""
+    return not (word[1:].islower() or word.isupper() or len(word) == 1)
+
+
+def _read_chunk(chunk: str, now: Sentence) -> None:
+    """Add what a piece of text with signs in it is: words, a name, a number."""
+    core = chunk.strip(TRIM)
+    if core.isalpha() and "()" not in chunk:
+        word = core.lower()
+        is_name = word != core and _is_mixed(core) and word not in SYSTEMS
+        now.append(MASK if is_name else word)
+    elif core:
+        word = core.lower().replace("’", "'")
+        if word in SYSTEMS:
+            now.append(word)
+        elif core[0].isdigit():
+            now.append(NUMBER)
+        elif word.replace("-", "").replace("'", "").isalpha():
+            now.append(word)
+        elif "/" in word and all(part.isalpha() for part in word.split("/")):
+            now.extend(word.split("/")[:3])
+        elif "(" in word and word.partition("(")[0].isalpha() and chunk.endswith(":"):
+            now.append(word.partition("(")[0])
+        else:
+            now.append(MASK)
+    if chunk[-1] == "?":
+        now.append("?")
+    elif chunk[-1] in ",:、，" and now:
+        now.append(",")
+
+
+def _plain(sentence: Sentence) -> Sentence:
+    """A sentence without its courtesies."""
+    if sentence[0] in THANKS or (len(sentence) > 1 and sentence[1] in THANKS):
+        sentence = sentence[sentence.index(",") + 1 :] if "," in sentence else []
+    start, last = 0, len(sentence)
+    while start < last and (
+        sentence[start] in COURTESIES
+        or (sentence[start] in ASKING and start + 1 < last and sentence[start + 1] in YOU)
+        or (sentence[start] in YOU and start and sentence[start - 1] in ASKING)
+    ):
+        start += 1
+    if not start:
+        return sentence
+    asked_you = any(word in ASKING for word in sentence[:start])
+    end = last - 1 if asked_you and sentence[-1] == "?" else last
+    return sentence[start:end]
+
+
+def _affirmed(sentence: Sentence) -> Sentence:
+    """What is left of a sentence that says what not to do."""
+    for at, word in enumerate(sentence[:5]):
+        if word in ("not", "don't", "dont", "no") and at + 1 < len(sentence):
+            if word == "no" and sentence[at + 1] != "need":
+                return sentence
+            if word == "not" and (at == 0 or sentence[at - 1] != "do"):
+                return sentence
+            if at >= 2 and sentence[0] not in FILLERS:
+                return sentence
+            for then in range(at + 1, len(sentence)):
+                if sentence[then] in (",", "only", "just", "but") and then + 1 < len(sentence):
+                    return sentence[then + 1 :]
+            return []
+    return sentence
+
+
+def _head(sentence: Sentence) -> tuple[str, int] | None:
+    """What a sentence asks for, by its verb or as a question, and where that stands."""
+    starts = True
+    for at, word in enumerate(sentence[:HEAD_WITHIN]):
+        if starts and word in FILLERS:
+            if word in ("do", "can", "has", "have", "must") or word not in VERBS:
+                continue
+            after = sentence[at + 1] if at + 1 < len(sentence) else ""
+            if after in (",", "") or after in VERBS:
+                continue
+        if starts and word in QUESTIONS:
+            if word in ("how", "what", "why", "who", "when", "where", "which") or (
+                sentence[-1] == "?"
+            ):
+                return _question(sentence, at), at
+            starts = False
+            continue
+        if starts and word in VERBS:
+            after = sentence[at + 1] if at + 1 < len(sentence) else ""
+            if word in NOUNS and after in THINGS:
+                return None
+            return ("set up" if (word, after) == ("set", "up") else VERBS[word]), at
+        starts = word == "," or (word == "and" and not starts)
+    return None
+
+
+def _question(sentence: Sentence, at: int) -> str:
+    word = sentence[at]
+    after = sentence[at + 1] if at + 1 < len(sentence) else ""
+    if word == "how":
+        if after in ("many", "much", "old", "long", "big", "large", "far", "often"):
+            return "asks a number"
+        return "asks how"
+    return QUESTIONS[word]
+
+
+def _read_asked(words: Sentence, head: tuple[str, int] | None, found: Reading) -> None:
+    signals, matched, stems = found.signals, found.matched, found.stems
+    asks = "states" if head is None else head[0]
+    place = -1 if head is None else head[1]
+    signals[f"asks: {asks}" if head else "states"] = 1.0
+    if head:
+        matched[f"asks: {asks}"] = words[place] if place < len(words) else asks
+
+    before, stem_before = "", "^"
+    commas = verbs = 0
+    seen: dict[str, int] = {}
+    for at, word in enumerate(words):
+        if word == ",":
+            commas += 1
+            before = ","
+            continue
+        if word in MUTED:
+            continue
+        stem = word[:STEM]
+        stems.append(stem)
+        stems.append(f"{stem_before} {stem}")
+        stem_before = stem
+        if word in CUES:
+            for cue in CUES[word]:
+                seen[cue] = seen.get(cue, 0) + 1
+                matched.setdefault(cue, word)
+        pair = f"{before} {word}"
+        if pair in PHRASES:
+            cue = PHRASES[pair]
+            seen[cue] = seen.get(cue, 0) + 1
+            matched[cue] = pair
+        if word in VERBS and at > place >= 0 and before in (",", "and", "then"):
+            verbs += 1
+            signals[f"also: {VERBS[word]}"] = 1.0
+        before = word
+
+    for cue, count in seen.items():
+        signals[cue] = 1.0 if count == 1 else 1.3 if count == 2 else 1.5
+        signals[f"{asks} + {cue}"] = 1.0
+    _read_measure(words, place, commas, verbs, asks, found)
+
+
+def _read_measure(
+    words: Sentence, place: int, commas: int, verbs: int, asks: str, found: Reading
+) -> None:
+    signals = found.signals
+    count = found.words = len(words) - commas
+    for least in (4, 7, 11, 16, 24, 36):
+        if count >= least:
+            signals[f"{least} words"] = 1.0
+    for least in (1, 2, 3):
+        if verbs >= least:
+            signals[f"{least} more things to do"] = 1.0
+    for least in (2, 4):
+        if commas >= least:
+            signals[f"{least} commas"] = 1.0
+    if words[-1] == "?":
+        signals["question mark"] = 1.0
+    if 0 <= place < len(words) - 1:
+        object_ = words[place + 1]
+        if object_ in ("the", "this", "that", "a", "an", "my", "our", "its", "your", "these"):
+            signals[f"object: {object_ if object_ in ('a', 'an') else 'the'}"] = 1.0
+        elif object_ in ("all", "every", "each", "any", "entire", "whole"):
+            signals["object: all"] = 1.0
+        elif object_ in (MASK, NUMBER):
+            signals["object: a name"] = 1.0
+        elif words[-1] != "?" and words[-1][-1] == "s" and words[-1][-2:] not in ("ss", "us"):
+            signals["object: several"] = 1.0
+            signals[f"{asks} + several"] = 1.0
+    if MASK in words:
+        signals["a name"] = 1.0
+    if NUMBER in words:
+        signals["a number"] = 1.0
+
+
+def _read_rest(rest: Sequence[Sentence], heads: Sequence[tuple[str, int]], found: Reading) -> None:
+    signals, stems = found.signals, found.stems
+    found.words += sum(map(len, rest))
+    cues: set[str] = set()
+    before = ""
+    for sentence in rest:
+        for word in sentence:
+            if word in CUES:
+                cues.update(CUES[word])
+            pair = f"{before} {word}"
+            if pair in PHRASES:
+                cues.add(PHRASES[pair])
+            before = word
+            stems.append(f"~{word[:STEM]}")
+    for cue in cues:
+        signals[f"beside: {cue}"] = 1.0
+    for asks, _ in heads:
+        signals[f"beside: asks: {asks}"] = 1.0
+    for least in (1, 3, 6):
+        if len(rest) >= least:
+            signals[f"{least} more sentences"] = 1.0
+        if len(heads) >= least:
+            signals[f"{least} more requests"] = 1.0
+
+
+def _read_systems(
+    sentences: Sequence[Sentence], head: tuple[str, int] | None, found: Reading
+) -> None:
+    """Count the systems that are named, and the kinds of system that are spoken of."""
+    named: dict[str, str] = {}
+    kinds: dict[str, str] = {}
+    before = ""
+    flows = False
+    for sentence in sentences:
+        for word in sentence:
+            if word in SYSTEMS:
+                named[SYSTEMS[word]] = word
+                flows = flows or before in ("to", "into", "through", "between", "across")
+            elif word in SYSTEM_WORDS:
+                kinds[SYSTEM_WORDS[word]] = word
+                flows = flows or before in ("to", "into", "through", "between", "across")
+            elif (pair := f"{before} {word}") in SYSTEM_PAIRS:
+                named[SYSTEM_PAIRS[pair]] = pair
+            before = word
+    if not named and not kinds:
+        return
+    signals, matched = found.signals, found.matched
+    asks = "states" if head is None else head[0]
+    for least in (1, 2, 3, 4):
+        if len(named) >= least:
+            name = f"{least} systems" if least > 1 else "a system"
+            signals[name] = 1.0
+            matched[name] = ", ".join(list(named.values())[:4])
+    total = len(named) + len(kinds)
+    if kinds and total >= 2:
+        for least in (2, 3, 4):
+            if total >= least:
+                signals[f"{least} systems or kinds"] = 1.0
+                matched[f"{least} systems or kinds"] = ", ".join([*named, *kinds][:4])
+    if total >= 2:
+        signals[f"{asks} + systems"] = 1.0
+        if flows:
+            signals["from one to another"] = 1.0
+        if head is None and ("exact defect" in signals or "failure" in signals):
+            signals["a defect beside systems"] = 1.0
