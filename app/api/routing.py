@@ -16,6 +16,8 @@ from app.api.scopes import need_of
 from app.core.errors import InvalidRequest
 
 JSON = "application/json"
+NONE: frozenset[str] = frozenset()
+IN_BODY = "no query parameters: what it is told, `workspace` too, stands in the body."
 
 Handle = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -85,6 +87,8 @@ class JsonRoute(APIRoute):
         status = self.status_code or 200
 
         async def handle(request: Request) -> Response:
+            if request.scope["query_string"]:
+                check_query(request, NONE)
             values: dict[str, Any] = dict(request.path_params)
             values[house_name] = house_for(request)
             if needs.request_param_name:
@@ -117,8 +121,9 @@ def check_query(request: Request, known: frozenset[str]) -> None:
     """Refuse query parameters that mean nothing here: a misspelt filter must not be ignored."""
     strangers = sorted(set(request.query_params) - known)
     if strangers:
+        takes = f"these query parameters: {', '.join(sorted(known))}." if known else IN_BODY
         raise InvalidRequest(
-            f"This path takes these query parameters: {', '.join(sorted(known))}.",
+            f"This path takes {takes}",
             errors=[
                 {"loc": ["query", name[:100]], "msg": "is not a parameter of this path"}
                 for name in strangers[:20]

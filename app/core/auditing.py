@@ -7,6 +7,7 @@ from app.core.alerts import is_reached
 from app.core.ids import event_id_of
 from app.core.monitoring import Monitor
 from app.core.settling import alert_data
+from app.core.spending_words import cost_alerts
 from app.core.usage import CELL_COLUMNS, DAY, HOUR, MONTH, Cell, CellId, UsageEvent
 from app.core.windows import MICROS, micros, moment
 
@@ -111,8 +112,10 @@ def _misfits(closing: Closing, sealed: int) -> Iterator[tuple[str, str]]:
         if closing.finished_at >= sealed * MICROS:
             yield f"event {closing.event_id or 'not named'}", "an event that exists"
         return
-    if [dict(one) for one in event.alerts] != [alert_data(one) for one in monitor.alerts]:
-        yield f"{len(monitor.alerts)} alerts", f"those of its event: {len(event.alerts)}"
+    of_budgets = cost_alerts(event.alerts)
+    of_loads = [dict(one) for one in event.alerts if one not in of_budgets]
+    if of_loads != [alert_data(one) for one in monitor.alerts]:
+        yield f"{len(monitor.alerts)} alerts", f"those of its event: {len(of_loads)}"
     if event.id == event_id_of(closing.id):  # settled from what was loaded, and nothing else
         if (monitor.loaded, dict(monitor.scopes)) != (event.used_tokens, dict(event.scopes)):
             yield f"loaded {monitor.loaded}", f"as its event: {event.used_tokens}"

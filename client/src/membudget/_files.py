@@ -6,6 +6,7 @@ import sys
 import tarfile
 from hashlib import blake2b
 from pathlib import Path
+from typing import NoReturn
 
 MEMORY_FOLDER = Path(".claude", "memory")
 
@@ -13,7 +14,8 @@ MEMORY_FOLDER = Path(".claude", "memory")
 def packed_tree(source: str | os.PathLike[str] | bytes) -> bytes:
     """A folder as a .tar.gz, named as in `.claude/memory`; a file or bytes as they are.
 
-    Links are not followed, and files that cannot be read are left out. Errors: OSError.
+    Links are not followed. Errors: OSError, naming the first file or folder that cannot be read: a
+    tree without it would be taken for the whole one, and what it holds for deleted.
     """
     if isinstance(source, bytes):
         return source
@@ -24,7 +26,7 @@ def packed_tree(source: str | os.PathLike[str] | bytes) -> bytes:
     root = inner if inner.is_dir() else path
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=6) as archive:
-        for folder, folders, names in os.walk(root, followlinks=False):
+        for folder, folders, names in os.walk(root, onerror=_unreadable, followlinks=False):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in sorted(names):
                 file = Path(folder, name)
@@ -33,13 +35,21 @@ def packed_tree(source: str | os.PathLike[str] | bytes) -> bytes:
                 try:
                     data = file.read_bytes()
                     modified = file.stat().st_mtime
-                except OSError:
-                    continue
+                except OSError as error:
+                    _unreadable(error)
                 entry = tarfile.TarInfo((MEMORY_FOLDER / file.relative_to(root)).as_posix())
                 entry.size = len(data)
                 entry.mtime = int(modified)
                 archive.addfile(entry, io.BytesIO(data))
     return buffer.getvalue()
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    """Errors: OSError."""
+    raise OSError(
+        f"{error.filename} cannot be read ({error.strerror}); make it readable, or import what "
+        "can be read as a folder of its own. Nothing was sent."
+    ) from error
 
 
 def spool_folder(spool: str | os.PathLike[str] | bool | None, url: str) -> Path | None:

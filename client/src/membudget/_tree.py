@@ -1,7 +1,8 @@
 """Read the patterns of a local `.claude/memory` tree; what cannot be read is left out and told."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,15 +46,36 @@ def scope_directories(
         own = root / agent_type / agent_name
         found = [(own / name, AGENT_SPECIFIC) for name in OWN_FOLDERS]
     found += [(root / name, GLOBAL) for name in GLOBAL_FOLDERS]
-    return [(folder, scope) for folder, scope in found if folder.is_dir()]
+    return [(folder, scope) for folder, scope in found if _may_be_folder(folder)]
 
 
-def pattern_files(folder: Path) -> Iterator[Path]:
-    """The Markdown files of a folder and of those in it, in order; hidden ones left out."""
-    for path in sorted(folder.rglob("*.md")):
-        parts = path.relative_to(folder).parts
-        if path.is_file() and not any(part.startswith(".") for part in parts):
-            yield path
+def _may_be_folder(path: Path) -> bool:
+    """Whether a path is a folder, or one that nobody lets us look at."""
+    try:
+        return path.is_dir()
+    except PermissionError:
+        return True
+
+
+def pattern_files(folder: Path, unread: Callable[[OSError], None]) -> Iterator[Path]:
+    """The Markdown files of a folder and of those in it, in order; hidden ones left out.
+
+    `unread` is told of folders that cannot be read.
+    """
+    found: list[Path] = []
+    for inner, folders, names in os.walk(folder, onerror=unread):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        shown = (Path(inner, name) for name in names if not name.startswith("."))
+        found += (path for path in shown if path.suffix == ".md" and _is_file(path, unread))
+    yield from sorted(found)
+
+
+def _is_file(path: Path, unread: Callable[[OSError], None]) -> bool:
+    try:
+        return path.is_file()
+    except PermissionError as error:
+        unread(error)
+        return False
 
 
 def read_pattern(path: Path, scope: str, *, root: Path, context: Mapping[str, Any]) -> Pattern:

@@ -241,7 +241,7 @@ class ScopedMemoryBudget:
         """The patterns of all folders, each content once; unreadable files are told."""
         found: dict[str, Pattern] = {}
         for folder, scope in self.get_scope_directories():
-            for path in _tree.pattern_files(folder):
+            for path in _tree.pattern_files(folder, _left_out):
                 try:
                     pattern = _tree.read_pattern(path, scope, root=self._root, context=context)
                 except (OSError, ValueError) as error:
@@ -276,3 +276,7 @@ class ScopedMemoryBudget:
         for pattern in found:
             pattern.token_count = tokens.get(_sending.key(pattern), pattern.token_count)
         return set() if selection is None else {one.id for one in selection.selected}
+
+
+def _left_out(error: OSError) -> None:
+    warn(f"Left out {error.filename}: {error.strerror}")
