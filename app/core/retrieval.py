@@ -81,7 +81,13 @@ def relevances(
     asked = questions.read(task, as_of)
     moments = [_seconds(passage.created_at, as_of) for passage in passages]
     places = sorted(
-        (passage.session or "", -1 if passage.position is None else passage.position, moment, at)
+        (
+            passage.session or "",
+            -1 if passage.position is None else passage.position,
+            moment,
+            passage.id,
+            at,
+        )
         for at, (passage, moment) in enumerate(zip(passages, moments, strict=True))
     )
     order = [at for *_, at in places]

@@ -16,7 +16,7 @@ from app.store.shelf import PolicyShelf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class KeptFeedback:
     """What was kept."""
 
     tier: str
@@ -31,7 +31,7 @@ class Kept:
 
 async def keep_feedback(
     store: Store, shelf: PolicyShelf, *, workspace: str, text: str, tier: str, now: int
-) -> Kept:
+) -> KeptFeedback:
     """Store the request in a text with its tier; a later word on the same text replaces it.
 
     Errors: InvalidRequest for a text without a word.
@@ -59,4 +59,4 @@ async def keep_feedback(
         created_at=now,
     )
     count = await store.write(workspace, kept_feedback.keep_feedback, given)
-    return Kept(tier=tier, detected=detected, count=count, needed=FEWEST)
+    return KeptFeedback(tier=tier, detected=detected, count=count, needed=FEWEST)

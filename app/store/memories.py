@@ -283,7 +283,8 @@ def note_accesses(tx: Tx, workspace: str, ids: Collection[str], at: int) -> None
         )
     at_hand = tx.notes.places
     if at_hand is not None:
-        tx.on_commit.append(lambda: at_hand.note_accesses(workspace, set(ids), at))
+        expected = at_hand.expect(workspace)
+        tx.on_commit.append(lambda: at_hand.note_accesses(workspace, set(ids), at, expected))
 
 
 def get_memory(tx: Tx, workspace: str, id_: str) -> Memory | None:

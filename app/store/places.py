@@ -18,6 +18,9 @@ MOST_KEPT = 30_000
 LARGEST = 20_000
 """Memories of a view above which the database is asked: reading them would take half a second."""
 
+WORDS = 25
+"""A memory counts as one for each so many words in it: words are most of what it takes."""
+
 OVERHEAD = 100
 """Memories that a place counts besides its own."""
 
@@ -35,7 +38,18 @@ Row = tuple[int, Found, str]
 class Place:
     """The active memories of a place by their numbers, and what they are looked up by."""
 
-    __slots__ = ("by_agent", "holding", "length", "numbers", "pinned", "rows", "turns", "words")
+    __slots__ = (
+        "by_agent",
+        "holding",
+        "length",
+        "numbers",
+        "pinned",
+        "rows",
+        "since",
+        "size",
+        "turns",
+        "words",
+    )
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
         self.rows: dict[int, Found] = {}
@@ -50,6 +64,10 @@ class Place:
         self.pinned: set[int] = set()
         self.length = 0
         """Words, repeats included."""
+        self.size = 0
+        """Memories as they count for what may be kept."""
+        self.since = 0
+        """The changes to its workspace before it was read."""
         for row in rows:
             self.add(*row)
 
@@ -60,6 +78,7 @@ class Place:
         self.words[number] = words
         self.numbers[found.id] = number
         self.length += len(its)
+        self.size += counting_as(1, len(its))
         for word in its:
             self.holding.setdefault(word, set()).add(number)
         if found.session is not None and found.position is not None:
@@ -77,6 +96,7 @@ class Place:
         found, words = self.rows.pop(number), self.words.pop(number)
         its = words.split()
         self.length -= len(its)
+        self.size -= counting_as(1, len(its))
         for word in set(its):
             _discard(self.holding, word, number)
         if found.session is not None and found.position is not None:
@@ -87,6 +107,11 @@ class Place:
         _discard(self.by_agent, found.agent, number)
         self.pinned.discard(number)
         return found.content, number, words
+
+
+def counting_as(memories: int, words: int) -> int:
+    """How many memories some memories with so many words count as."""
+    return max(memories, words // WORDS)
 
 
 K = TypeVar("K")
@@ -125,21 +150,27 @@ class Places:
         """What is other after every commit that changes a workspace's memories."""
         return self._times_forgotten, self._changes[workspace]
 
-    def due(self, view: View, memories: int) -> list[str]:
-        """The projects of a view of so many memories, asked once more, that are to be kept now."""
+    def due(self, view: View, memories: int, words: int = 0) -> list[str]:
+        """The projects of a view of so many memories, asked once more, that are to be kept now.
+
+        They are read at once by whoever is told; if a commit prevents it, they must be asked as
+        often again.
+        """
         with self.lock:
             if len(self._asked) > MOST_ASKED:
                 self._asked.clear()
             key = (view.workspace, view.projects[-1])
             self._asked[key] = asked = self._asked.get(key, 0) + 1
-            if memories > LARGEST or asked * WORTH < memories:
+            if counting_as(memories, words) > LARGEST or asked * WORTH < memories:
                 return []
+            self._asked[key] = 0
             return [one for one in view.projects if (view.workspace, one) not in self._places]
 
     def keep(self, workspace: str, project: str, place: Place, moment: tuple[int, int]) -> None:
         """Keep a place, unless a commit came between this moment, before its reading, and now."""
         with self.lock:
-            if self.moment(workspace) == moment:
+            if self.moment(workspace) == moment and place.size <= LARGEST:
+                place.since = moment[1]
                 self._places[workspace, project] = place
                 self._trim()
 
@@ -175,10 +206,23 @@ class Places:
                     own[found.project].add(number, found, its)
             self._trim()
 
-    def note_accesses(self, workspace: str, ids: Iterable[str], at: int) -> None:
-        """A commit has noted memories as loaded."""
+    def expect(self, workspace: str) -> int:
+        """A transaction is about to note accesses; what `note_accesses` wants to know of it."""
         with self.lock:
-            for place in self._of_workspace(workspace).values():
+            self._changes[workspace] += 1
+            return self._changes[workspace]
+
+    def note_accesses(self, workspace: str, ids: Iterable[str], at: int, expected: int) -> None:
+        """A commit has noted memories as loaded.
+
+        A place that was read since it was expected may have them already: it is kept no more.
+        """
+        with self.lock:
+            self._changes[workspace] += 1
+            for project, place in self._of_workspace(workspace).items():
+                if place.since >= expected:
+                    del self._places[workspace, project]
+                    continue
                 for id_ in ids:
                     number = place.numbers.get(id_)
                     if number is not None:
@@ -198,7 +242,7 @@ class Places:
         return {key[1]: place for key, place in self._places.items() if key[0] == workspace}
 
     def _trim(self) -> None:
-        size = sum(len(place.rows) + OVERHEAD for place in self._places.values())
+        size = sum(place.size + OVERHEAD for place in self._places.values())
         while size > MOST_KEPT + OVERHEAD:
             _, place = self._places.popitem(last=False)
-            size -= len(place.rows) + OVERHEAD
+            size -= place.size + OVERHEAD

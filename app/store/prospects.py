@@ -95,7 +95,8 @@ def _gather_now(
             return _prospects(found, told)
         recalled = recall(tx, view, question.words, wish, ranges=ranges)
         if places is not None:
-            for project in places.due(view, recalled.statistics.memories):
+            seen = recalled.statistics
+            for project in places.due(view, seen.memories, seen.length):
                 place = read_place(tx, view.workspace, project)
                 places.keep(view.workspace, project, place, moment)
         return _prospects(recalled, _texts(tx, texts, view.workspace, recalled, encoding) or ())

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.flows.audit import audit
 from tests.running import Running, running
 
 CALL: dict[str, Any] = {
@@ -486,3 +487,25 @@ async def test_a_bad_usage_names_its_event(light_client: httpx.AsyncClient) -> N
     events = [plain, {**plain, "usage": {"prompt_tokens": "many"}}]
     problem = refused(await light_client.post("/usage", json=events), 422, "invalid_request")
     assert problem["errors"][0]["loc"] == ["body", 1, "usage", "prompt_tokens"]
+
+
+async def test_an_audit_passes_over_alerts_of_money(database_url: str) -> None:
+    async with running(database_url) as service:
+        client = service.client
+        await budget(client, "small", usd="0.001")
+        asked = {"agent": "a", "task": "t", "model": "gpt-4o"}
+        allocation = await ok(await client.post("/allocate", json=asked), 201)
+        ending = {"input_tokens": 1_000}
+        event = await ok(await client.post(f"/allocations/{allocation['id']}/finish", json=ending))
+        assert [one["level"] for one in event["alerts"]][-1] == "budget_exceeded"
+        (found,) = audit(service.house.store, None, lambda *_: None)
+        assert found.allocations == 1
+        assert found.faults == 0, found.differences
+
+
+async def test_what_stands_in_the_query_of_a_body_is_refused(
+    light_client: httpx.AsyncClient,
+) -> None:
+    for path, body in (("/usage", CALL), ("/costs/estimate", {"model": "gpt-4o"})):
+        answer = await light_client.post(f"{path}?workspace=elsewhere", json=body)
+        assert "in the body" in refused(answer, 422, "invalid_request")["detail"]

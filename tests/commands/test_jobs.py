@@ -7,7 +7,7 @@ from app.store.job_reading import first_start
 from tests.commands.running import run
 from tests.running import served
 
-JOBS = ("daily", "weekly", "monthly", "retention", "backup")
+JOBS = ("daily", "weekly", "monthly", "retention", "audit", "backup")
 
 
 def test_a_job_is_run_and_shown(database_url: str) -> None:
@@ -21,7 +21,7 @@ def test_a_job_is_run_and_shown(database_url: str) -> None:
     assert [line.split(":")[0] for line in lines if not line.startswith(" ")] == list(JOBS)
     assert "on Sundays at 06:00 (Asia/Kathmandu), next " in shown.stdout
     assert any(" done, " in line for line in lines)
-    assert lines.count("  never run") == 4
+    assert lines.count("  never run") == 5
 
 
 def test_a_command_keeps_no_time(sqlite_url: str) -> None:

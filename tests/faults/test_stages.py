@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from app.store import migrate
+from app.store.appending import append_many
 from app.store.database import Store
-from app.store.usage import append_many, count_all
+from app.store.usage import count_all
 from tests.core.runs import run
 from tests.data import REPOSITORY
 

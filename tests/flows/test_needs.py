@@ -11,7 +11,7 @@ from app.core.windows import MICROS
 from app.flows import needs
 from app.flows.needs import NeedsQuestion, report_needs
 from app.presets.loader import shipped
-from app.store.booking import book
+from app.store.booking import Delivery, book
 from app.store.cells import seal
 from app.store.database import Store
 
@@ -43,7 +43,7 @@ async def test_every_run_is_counted_once_whatever_the_page(
 ) -> None:
     monkeypatch.setattr(needs, "PAGE", page)
     booked = events(100)
-    await store.write("default", book, booked)
+    await store.write("default", book, Delivery(events=booked))
     numbers = itertools.count()
     report = await report_needs(
         store,
@@ -66,7 +66,7 @@ async def test_it_begins_where_events_are_still_kept(store: Store, days: float |
         UsageEvent(id=f"e{ago}", workspace="default", at=NOW - ago * DAY, agent="a", used_tokens=1)
         for ago in range(1, 21)
     ]
-    await store.write("default", book, booked)
+    await store.write("default", book, Delivery(events=booked))
     await store.write("default", seal, (NOW - 5 * DAY) // MICROS)
     report = await report_needs(
         store,

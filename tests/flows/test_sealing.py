@@ -17,7 +17,7 @@ from app.flows.audit import audit
 from app.flows.import_usage import import_usage
 from app.flows.retention import delete_past_keeping
 from app.presets.loader import shipped
-from app.store.booking import book
+from app.store.booking import Delivery, book
 from app.store.cell_reading import read_sealed
 from app.store.database import Store
 from app.store.groupcache import GroupCache
@@ -50,7 +50,7 @@ def shelf() -> PolicyShelf:
 
 
 async def put(store: Store, events: list[UsageEvent]) -> int:
-    booked = await store.write("default", book, events, weight=len(events))
+    booked = await store.write("default", book, Delivery(events=events), weight=len(events))
     return sum(one.is_new for one in booked)
 
 

@@ -9,7 +9,7 @@ import pytest
 from app.core.memory import Memory, texts_of
 from app.core.recall import Found, View, Wish
 from app.store import places as kept_places
-from app.store.database import Store
+from app.store.database import Store, Tx
 from app.store.kept_recall import read_place, recall_kept
 from app.store.memories import (
     Change,
@@ -215,3 +215,30 @@ def test_found_of_a_row_has_every_field() -> None:
 
     assert place.remove("x") == ("x", 7, "tea tea")
     assert not any(getattr(place, name) for name in Place.__slots__)
+
+
+def test_accesses_that_a_reading_may_have_seen_are_not_noted_twice(file_store: Store) -> None:
+    memory = made(Random(1), 1)
+    add(file_store, memory)
+    places = file_store.places
+    assert places is not None
+
+    def note_and_read(tx: Tx) -> None:
+        note_accesses(tx, "w", [memory.id], AT)
+        place = read_place(tx, "w", memory.project or "")  # as another reader, once it is committed
+        tx.on_commit.insert(0, lambda: places.keep("w", memory.project or "", place, moment))
+        moment = places.moment("w")
+
+    file_store.write_now(note_and_read)
+    kept = places.of(View(workspace="w", project=memory.project))
+    assert kept is None
+
+
+def test_long_memories_count_for_more() -> None:
+    places = Places()
+    found = Found._make([None] * len(Found._fields))._replace(id="m", session=None)
+    words = " ".join(f"w{number}" for number in range(kept_places.WORDS * kept_places.LARGEST + 25))
+    places.keep("w", "", Place([(1, found, words)]), places.moment("w"))
+    assert places.of(View(workspace="w")) is None
+    asked = [places.due(View(workspace="w"), 1, len(words.split())) for _ in range(9)]
+    assert asked == [[]] * 9

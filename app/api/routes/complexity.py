@@ -13,7 +13,7 @@ from app.api.schemas.complexity import ComplexityIn, FeedbackIn
 from app.core.complexity import Kind
 from app.core.detection import Detector
 from app.flows.detect import Judged, ListedSignal, judge, list_signals
-from app.flows.feedback import Kept, keep_feedback
+from app.flows.feedback import KeptFeedback, keep_feedback
 
 router = APIRouter(tags=["Complexity"], route_class=JsonRoute)
 
@@ -58,7 +58,7 @@ async def get_signals(
     return answer(SignalList(items=list_signals(house.shelf, workspace, kind, detector)))
 
 
-@router.post("/complexity/feedback", response_model=Kept, status_code=201)
+@router.post("/complexity/feedback", response_model=KeptFeedback, status_code=201)
 async def post_feedback(body: FeedbackIn, house: HouseDep) -> Response:
     """Say how hard a task turned out to be; the last word on a text counts.
 

@@ -46,10 +46,10 @@ def scope_directories(
         own = root / agent_type / agent_name
         found = [(own / name, AGENT_SPECIFIC) for name in OWN_FOLDERS]
     found += [(root / name, GLOBAL) for name in GLOBAL_FOLDERS]
-    return [(folder, scope) for folder, scope in found if _may_be_folder(folder)]
+    return [(folder, scope) for folder, scope in found if may_be_folder(folder)]
 
 
-def _may_be_folder(path: Path) -> bool:
+def may_be_folder(path: Path) -> bool:
     """Whether a path is a folder, or one that nobody lets us look at."""
     try:
         return path.is_dir()

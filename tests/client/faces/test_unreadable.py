@@ -66,5 +66,5 @@ def test_a_folder_that_cannot_be_read_is_named_and_the_rest_is_loaded(
     finally:
         hidden.chmod(0o755)
     assert done.returncode == 0, done.stderr
-    assert f"Left out {Path('.claude', 'memory', what)}" in done.stderr
-    assert len(json.loads(done.stdout)["patterns"]) == 2
+    assert f"eft out {Path('.claude', 'memory', what)}" in done.stderr
+    assert json.loads(done.stdout)["loaded_count"] == 2

@@ -1,5 +1,6 @@
 """Load a memory tree within a budget, and follow loads against one."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from membudget._say import say, warn
+from membudget._tree import may_be_folder
 from membudget.commands import output
 from membudget.monitor import BudgetMonitor
 from membudget.scoped import ScopedMemoryBudget
@@ -69,9 +71,9 @@ def load(
 
 def _type_of(root: Path, agent: str) -> str | None:
     """The type of an agent, by the folder that it has in the tree."""
-    return next(
-        (type_ for type_ in ("specialists", "roles") if (root / type_ / agent).is_dir()), None
-    )
+    possible = [one for one in ("specialists", "roles") if may_be_folder(root / one / agent)]
+    known = [one for one in possible if os.access(root / one, os.X_OK)]
+    return next(iter(known or possible), None)
 
 
 def _loaded(budget: ScopedMemoryBudget, detailed: bool) -> dict[str, Any]:
