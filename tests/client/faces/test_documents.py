@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-import pytest
-
 from tests.client.faces import (
     test_allocator,
     test_budget_profiles,
@@ -14,7 +12,7 @@ from tests.client.faces import (
     test_scoped_budgets,
     test_shell_lines,
 )
-from tests.data import data_dir
+from tests.data import absent, data_dir
 
 OURS = ("000", "001", "002", "003")
 """The documents about budgets and allocation; 004 is quoted beside what it describes."""
@@ -49,7 +47,7 @@ def lines(path: Path) -> Iterator[str]:
 def documents() -> list[Path]:
     folder = data_dir().parent / "reference"
     if not folder.is_dir():
-        pytest.skip(f"the source documents are not here (looked in {folder})")
+        absent(f"the source documents are not here (looked in {folder})")
     return [path for path in sorted(folder.glob("*.txt")) if path.name[:3] in OURS]
 
 
