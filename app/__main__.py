@@ -285,7 +285,8 @@ def audit(
     """Compare all figures with the usage events.
 
     Every cell is recomputed and compared with what is kept; every finished allocation must have
-    its usage event. Reads only, one moment of the database, also while the service runs. The
+    its usage event, and what budgets in USD have spent must be what their events cost. Reads
+    only, one moment of the database, also while the service runs. The
     exit code is 1 if anything differs.
 
     Example: membudget-server audit --workspace default

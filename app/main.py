@@ -33,6 +33,7 @@ from app.api.routes import (
     needs,
     operations,
     policies,
+    pools,
     recommendations,
     reports,
     search,
@@ -162,6 +163,7 @@ def create_app(settings: Settings, *, keeps_time: bool = True) -> FastAPI:
         tokens,
         minify,
         operations,
+        pools,
         search,
         memories,  # last: `/memories/{id}` would take the names that others have below it
     ):

@@ -1,4 +1,12 @@
-"""A thousand sleeping tasks in a random dependency graph, against the graph's critical path."""
+"""A thousand sleeping tasks in a random dependency graph, against the graph's critical path.
+
+The bar of 5 % is for tasks that leave the core at least half idle. A task costs the event loop
+about 30 µs of CPU before any executor: a thousand of 20 to 400 ms take 0.05 s of a path of 4 s, and
+what is over it is the executor's. A thousand of 2 to 20 ms take as much of a path of 0.2 s, most of
+it at once, since hundreds may start when the first have ended: bare tasks alone miss 5 % there, by
+more the busier the machine is. So those are shown beside bare tasks, measured in turns, and what is
+judged is the CPU that the executor adds to a task.
+"""
 
 import asyncio
 import statistics
@@ -35,7 +43,7 @@ def graph(seed: int, sleeps: tuple[float, float]) -> tuple[list[ExecutionTask], 
         tasks.append(
             ExecutionTask(
                 task_id=str(at),
-                func=anyio.sleep,
+                func=asyncio.sleep,
                 args=(seconds,),
                 dependencies=[str(other) for other in needed],
             )
@@ -81,7 +89,7 @@ def measured(
 
 def main() -> int:
     """Print the figures and judge those that have a bar."""
-    run = arguments(__doc__ or "", rounds=5).parse_args()
+    run = arguments((__doc__ or "").partition("\n")[0], rounds=5).parse_args()
     failed = False
     for sleeps in (LONG, SHORT):
         with_ours(graph(0, (0.0, 0.001))[0])  # what is loaded once is loaded
@@ -94,6 +102,8 @@ def main() -> int:
             limits.show(f"graph {seed}: critical path", critical, "s")
             limits.show(f"graph {seed}: over it", figures["ours"][-1][0], "%")
             limits.show(f"graph {seed}: bare asyncio tasks", figures["bare"][-1][0], "%")
+            busy = figures["ours"][-1][1] * len(tasks) / critical / 1e4
+            limits.show(f"graph {seed}: share of a core that it takes", busy, "%")
         ours, base = (
             [statistics.median(one) for one in zip(*figures[who], strict=True)]
             for who in ("ours", "bare")
@@ -103,7 +113,7 @@ def main() -> int:
         limits.show("over the critical path, bare asyncio tasks: median", base[0], "%")
         if sleeps is LONG:
             limits.judge("over the critical path: median", ours[0], "%", bar=BAR, goal=GOAL)
-        else:  # the loop alone takes more than the bar: what is ours to judge is what we add to it
+        else:
             limits.show("over the critical path: median", ours[0], "%")
             more = ours[1] - base[1]
             limits.judge("CPU a task, more than bare", more, "µs", bar=CPU_BAR, goal=CPU_GOAL)

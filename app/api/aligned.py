@@ -11,6 +11,12 @@ Format = Annotated[
 ]
 
 
+WRITTEN: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "The list"}
+}
+"""What OpenAPI says of the answer beside its JSON."""
+
+
 def wants_text(request: Request, format: str | None) -> bool:
     """Whether the caller asked for text."""
     return format == "text" or (

@@ -9,7 +9,8 @@ from pydantic_core import from_json
 from app.api.dependencies import House
 from app.api.paging import Page, from_cursor, page
 from app.api.reach import is_in_reach
-from app.api.routing import answer, check_json
+from app.api.routing import answer
+from app.api.strict import check_json
 from app.core.errors import InvalidRequest
 from app.core.policy_entries import Entry
 from app.flows.manage_policies import delete_entry, put_entry, read_entry

@@ -16,6 +16,8 @@ KEY = "membudget.key"
 
 WORKSPACE_PATHS = "/workspaces/{id}"
 BY_ID = "{id}"
+BY_BODY = frozenset({("PUT", "/costs/budgets/{name}")})
+"""Routes whose body may name the workspace that the query names elsewhere."""
 
 
 @contextmanager
@@ -46,6 +48,6 @@ def _settle_query(key: Key, request: Request, path: str) -> None:
     for workspace in named:
         within_reach(workspace)
     is_told_by_id = BY_ID in path and len(key.workspaces) > 1
-    if not named and not is_told_by_id:
+    if not named and not is_told_by_id and (request.method, path) not in BY_BODY:
         addition = f"workspace={quote(home(), safe='')}".encode()
         request.scope["query_string"] = query + b"&" + addition if query else addition

@@ -1,31 +1,29 @@
 """Parse bodies strictly and answer core values, with little between the socket and the flow."""
 
-import json
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
-from pydantic import TypeAdapter
-from pydantic_core import from_json, to_json
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
 from starlette.responses import Response
 
 from app.api.dependencies import house_for
 from app.api.letting import KEY, let_in
 from app.api.scopes import need_of
+from app.api.strict import check_json, check_nul, check_once
 from app.core.errors import InvalidRequest
 
 JSON = "application/json"
 NONE: frozenset[str] = frozenset()
 IN_BODY = "no query parameters: what it is told, `workspace` too, stands in the body."
 
+OPTIONAL = {"required": False}
+NEEDED = {"required": True}
+"""What OpenAPI says of a body of which no single field is needed, and yet some are."""
+
 Handle = Callable[[Request], Coroutine[Any, Any, Response]]
-
-
-class InvalidJson(InvalidRequest):
-    """The body is no JSON that both databases can keep."""
-
-    code = "invalid_json"
 
 
 class JsonRoute(APIRoute):
@@ -45,6 +43,8 @@ class JsonRoute(APIRoute):
         plain = plain and len(needs.dependencies) == 1 and len(needs.body_params) <= 1
         if plain and (self.methods or set()) <= {"POST", "PUT", "PATCH"}:
             self.short = self._guarded(self._short_handler())
+            if needs.body_params and _takes_nothing(needs.body_params[0].field_info.annotation):
+                self.openapi_extra = {"requestBody": OPTIONAL, **(self.openapi_extra or {})}
             return self.short
         usual = super().get_route_handler()
         known = frozenset(parameter.alias for parameter in needs.query_params)
@@ -96,13 +96,23 @@ class JsonRoute(APIRoute):
             if read is not None and body is not None:
                 raw = await request.body()
                 check_nul(raw)
-                values[body.name] = read(raw or nothing)
+                values[body.name] = given = read(raw or nothing)
+                check_once(raw, given)
             result = await endpoint(**values)
             if isinstance(result, Response) or answer is None:
                 return result if isinstance(result, Response) else Response(status_code=status)
             return Response(answer.dump_json(result), status_code=status, media_type=JSON)
 
         return handle
+
+
+def _takes_nothing(kind: Any) -> bool:
+    """Whether a body may say nothing: an empty one is read as `{}`."""
+    try:
+        TypeAdapter[Any](kind).validate_json(b"{}")
+    except ValidationError:
+        return False
+    return True
 
 
 def _call_json(request: Request) -> None:
@@ -129,43 +139,6 @@ def check_query(request: Request, known: frozenset[str]) -> None:
                 for name in strangers[:20]
             ],
         )
-
-
-def check_json(raw: bytes) -> None:
-    """Refuse what is no strict JSON: NaN, infinities, lone surrogates, NUL."""
-    check_nul(raw)
-    try:
-        value = from_json(raw or b"null", allow_inf_nan=False)
-        if b"e" in raw or b"E" in raw:
-            json.dumps(value, allow_nan=False)
-    except ValueError as error:
-        raise InvalidJson(f"The body is no valid JSON: {error}") from error
-
-
-def check_nul(raw: bytes) -> None:
-    """Refuse what fields of any shape would let pass and not both databases keep: NUL, NaN."""
-    if b"\\u0000" in raw and _holds_nul(_parsed(raw)):
-        raise InvalidJson("A text in the body holds a NUL character (\\u0000); leave it out.")
-    if b"NaN" in raw or b"Infinity" in raw:
-        try:
-            from_json(raw, allow_inf_nan=False)
-        except ValueError as error:
-            raise InvalidJson(f"The body is no valid JSON: {error}") from error
-
-
-def _parsed(raw: bytes) -> object:
-    try:
-        return from_json(raw)
-    except ValueError:
-        return None  # the model says what is wrong with it
-
-
-def _holds_nul(value: object) -> bool:
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any(_holds_nul(part) for pair in value.items() for part in pair)
-    return isinstance(value, list) and any(map(_holds_nul, value))
 
 
 def express(*routers: APIRouter, paths: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Handle]:

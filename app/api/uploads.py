@@ -9,23 +9,25 @@ from starlette.datastructures import UploadFile
 from app.core.errors import InvalidRequest
 
 CHUNK = 1 << 18
+JSON = "application/json"
 
 
-def upload_docs(*media_types: str) -> dict[str, Any]:
-    """What the reference says of a body that is a file of one of these types."""
+def upload_docs(*media_types: str, required: bool = True) -> dict[str, Any]:
+    """What the reference says of a body that is a file of one of these types.
+
+    `required`: whether an empty file is refused.
+    """
     form = {
         "type": "object",
         "properties": {"file": {"type": "string", "format": "binary"}},
         "required": ["file"],
     }
     content: dict[str, Any] = {
-        media: {"schema": {"type": "string", "format": "binary"}} for media in media_types
+        media: {"schema": {} if media == JSON else {"type": "string", "format": "binary"}}
+        for media in media_types
     }
     content["multipart/form-data"] = {"schema": form}
-    return {"requestBody": {"required": True, "content": content}}
-
-
-UPLOAD_DOCS = upload_docs("application/x-ndjson", "application/json", "application/yaml")
+    return {"requestBody": {"required": required, "content": content}}
 
 
 async def upload(request: Request) -> AsyncIterator[bytes]:

@@ -34,10 +34,10 @@ def audit_books(settings: Settings, workspace: str | None, screen: Console) -> l
 def summary(found: list[Audited]) -> Table:
     """What was audited, a row for each workspace."""
     table = Table("workspace")
-    for heading in ("events", "cells", "finished allocations", "differences"):
+    for heading in ("events", "cells", "finished allocations", "totals in USD", "differences"):
         table.add_column(heading, justify="right")
     for one in found:
-        figures = (one.events, one.cells, one.finished, one.faults)
+        figures = (one.events, one.cells, one.finished, one.totals, one.faults)
         table.add_row(one.workspace, *(f"{figure:,}" for figure in figures))
     return table
 

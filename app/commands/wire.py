@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import logging
+import time
+from collections import Counter
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -16,6 +19,8 @@ LEAST_RATE = 1024
 """Bytes a second that a body comes at, on the whole."""
 UNTAKEN_SECONDS = 60.0
 WATCH_SECONDS = 5.0
+LOG_SECONDS = 10.0
+"""How seldom the log says the same of requests that are none."""
 
 
 def _refusal(status: int, reason: str, code: str, detail: str) -> bytes:
@@ -37,7 +42,9 @@ def _refusal(status: int, reason: str, code: str, detail: str) -> bytes:
 
 
 REFUSALS = {
-    400: _refusal(400, "Bad Request", "bad_request", "This is no HTTP/1.1 request."),
+    400: _refusal(
+        400, "Bad Request", "bad_request", "This is no HTTP/1.1 request: send one Host, one length."
+    ),
     408: _refusal(
         408, "Request Timeout", "too_slow", "The request did not come in time; send it again."
     ),
@@ -49,6 +56,32 @@ REFUSALS = {
     ),
 }
 """Answers to what never became a request, whole."""
+
+
+class Seldom(logging.Filter):
+    """Lets the first of equal warnings through, and then one in a while with their number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next: dict[str, float] = {}
+        self._held: Counter[str] = Counter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a line is written."""
+        if record.levelno > logging.WARNING:
+            return True
+        text, now = str(record.msg), time.monotonic()
+        if now < self._next.get(text, 0.0):
+            self._held[text] += 1
+            return False
+        self._next[text] = now + LOG_SECONDS
+        if held := self._held.pop(text, 0):
+            record.msg = f"{text} ({held:,} more since the last line)"
+        return True
+
+
+LOG = logging.getLogger("membudget.wire")
+LOG.addFilter(Seldom())
 
 
 class JoinedTransport:
@@ -99,6 +132,7 @@ class JoinedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a connection; one that stays silent ends as one that falls silent does."""
         super().connection_made(cast(asyncio.Transport, transport))
+        self.logger = LOG
         self._joined = JoinedTransport(self.transport, self.loop)
         self.transport = cast(asyncio.Transport, self._joined)
         self._is_in_head = self._is_in_body = self._is_too_large = False
@@ -139,7 +173,7 @@ class JoinedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """A head is whole: refuse one that is too large, before anybody sees it."""
+        """A head is whole: refuse one that is too large, or does not name one host."""
         self._is_in_head, self._is_in_body = False, True
         headers = self.headers
         is_large = self._chunk > HEAD_BYTES or self._got
@@ -148,6 +182,9 @@ class JoinedProtocol(HttpToolsProtocol):
         ):
             self._is_too_large = True
             raise ValueError("the head is too large")  # the parser stops, and we are told
+        hosts = [name for name, _ in headers].count(b"host")
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() != "1.0"):
+            raise ValueError("not one Host")
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

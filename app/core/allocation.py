@@ -69,6 +69,10 @@ class Request:
     hints: TaskContext = field(default_factory=TaskContext)
     """What files of a memory tree are matched with."""
     ttl_seconds: float = DEFAULT_TTL_SECONDS
+    pool: str | None = None
+    """The pool that the budget is drawn from."""
+    is_last_word: bool = False
+    """May draw the share that the pool keeps for its last word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +180,8 @@ class Allocation:
     """What the whole budget would cost as input of the model; null where no model is named, or
     nobody knows its price."""
     expires_at: datetime
+    pool: str | None = None
+    """The pool that the budget is reserved in until it is finished, released or expired."""
 
 
 @value
@@ -256,6 +262,7 @@ def decide(
         alerts=monitor.alerts,
         cost=_cost(request.model, price, monitor.budget),
         expires_at=monitor.expires_at,
+        pool=request.pool,
     )
     if selection is not None:
         allocation = replace(allocation, scopes=used_scopes(allocation.scopes, monitor.scopes))

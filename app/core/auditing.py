@@ -40,6 +40,8 @@ class Audited:
     """Allocations that were compared with the events they ended in."""
     finished: int = 0
     """Those that are finished."""
+    totals: int = 0
+    """Windows of budgets in USD that were compared with their events and alerts."""
     faults: int = 0
     differences: list[Difference] = field(default_factory=list)
     """The first hundred."""

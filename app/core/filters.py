@@ -28,6 +28,7 @@ class UsageFilter:
     user: str | None = None
     model: str | None = None
     session_id: str | None = None
+    run_id: str | None = None
     since: int | None = None
     until: int | None = None
 

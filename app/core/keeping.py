@@ -9,6 +9,7 @@ from app.core.values import value
 from app.core.windows import MICROS
 
 ALLOCATION_DAYS = 90
+"""Closed allocations, and pools from when they closed."""
 ANSWER_DAYS = 1
 """Answers to requests with an Idempotency-Key."""
 HEALTH_DAYS = 730

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import exp, log
+from string import ascii_letters, digits
 
 from app.core.complexity import (
     BOOSTED,
@@ -37,6 +39,12 @@ OWN = 1.0
 MOST_TIMES = 3
 """Occurrences of a configured signal that count."""
 
+CODE = digits + ascii_letters
+"""Three of these are what a word weighs: 15,000 words are read faster so than as numbers."""
+ZERO = 30
+STEP = 0.06
+"""What a place in `CODE` away from `ZERO` weighs."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
@@ -48,8 +56,9 @@ class Weights:
     signals: Mapping[str, Weighed]
     measures: frozenset[str]
     """Signals of size and form: alone they are no evidence."""
-    stems: Mapping[str, Weighed]
-    """Words, and pairs of words, by their first letters; `~` before those beside the request."""
+    stems: Mapping[str, str]
+    """Codes of words and of pairs of words, by their first letters; `~` before those beside the
+    request."""
 
 
 def judge(
@@ -98,8 +107,9 @@ def weigh(reading: Reading, weights: Weights) -> tuple[Three, list[Said]]:
             third += strength * found[2]
             said.append((strength * found[4], found[3], name))
     for stem in set(reading.stems):
-        found = stems.get(stem)
-        if found is not None:
+        code = stems.get(stem)
+        if code is not None:
+            found = decoded(code)
             first += found[0]
             second += found[1]
             third += found[2]
@@ -114,6 +124,19 @@ def weighed(three: Three) -> Weighed:
     for_tier = (-first, first - second, second - third, third)
     best = max(for_tier)
     return first, second, third, for_tier.index(best), best
+
+
+def coded(three: Three) -> str:
+    """What a word weighs in three letters, rounded to `STEP` and within what they can say."""
+    most = len(CODE) - 1
+    return "".join(CODE[max(0, min(most, ZERO + round(weight / STEP)))] for weight in three)
+
+
+@cache
+def decoded(code: str) -> Weighed:
+    """What a code of `coded` says."""
+    first, second, third = (round((CODE.index(one) - ZERO) * STEP, 2) for one in code)
+    return weighed((first, second, third))
 
 
 def probabilities(odds: Three, weights: Weights, detection: Detection) -> tuple[float, ...]:

@@ -100,7 +100,8 @@ def match_agent(
     """Resolve a typed name: exact, then alias, then (if wanted) a small typing error.
 
     A name that fits nobody, or several, is matched as `default` under the name that was typed,
-    with the nearest known names. A type, given apart or before a slash, narrows the search.
+    with the nearest known names if typing errors are looked for. A type, given apart or before a
+    slash, narrows the search.
     """
     if not requested.strip():
         raise InvalidRequest(
@@ -139,8 +140,14 @@ def _match(requested: str, agent_type: str | None, index: NameIndex, fuzzy: bool
         requested=requested,
         match="default",
         match_score=0.0,
-        candidates=_candidates(known_type, name, index),
+        candidates=_candidates(known_type, name, index) if fuzzy else (),
     )
+
+
+def names_near(requested: str, index: NameIndex) -> list[str]:
+    """The known names that are most like a typed one, the nearest first."""
+    type_, name = split_agent(requested.strip())
+    return [agent for agent, _ in _candidates(_known_type(type_, index), name, index)]
 
 
 def _typed(requested: str, agent_type: str | None) -> tuple[str | None, str]:

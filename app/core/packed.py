@@ -16,6 +16,8 @@ from app.core.usage import Cell
 _HEAD = Struct("<BH")
 """What the entry is, and the length of the scope's name in UTF-8, which follows."""
 
+_HEAD_SIZE: Final = _HEAD.size
+
 _ONE = Struct("<BHQQQ")
 """The head of one event's entry with its budget, tokens and used per cent."""
 
@@ -24,9 +26,10 @@ _MANY = Struct("<12qI")
 
 
 @lru_cache(maxsize=256)
-def _many_tokens(length: int) -> Struct:
+def _many_tokens(head: bytes) -> Struct:
     """Of such an entry the name, the tokens used, with and without a budget, and the length of
     the sketch."""
+    _, length = _HEAD.unpack(head)
     return Struct(f"<3x{length}s72xqq8xI")
 
 
@@ -142,8 +145,7 @@ def _unpack_tokens(packed: bytes) -> dict[str, int]:
             at += _ONE.size + length
             name = packed[at - length : at]
         else:
-            _, length = _HEAD.unpack_from(packed, at)
-            entry = _many_tokens(length)
+            entry = _many_tokens(packed[at : at + _HEAD_SIZE])
             name, used, unbudgeted, size = entry.unpack_from(packed, at)
             at += entry.size + size
             tokens = used + unbudgeted

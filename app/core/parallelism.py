@@ -8,7 +8,7 @@ stays as it is.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from app.core.bottlenecks import pct
 from app.core.operations import Operation
@@ -17,8 +17,11 @@ from app.core.windows import MICROS
 
 DEEPEST = 64
 """Operations inside each other that are followed."""
-MOST_NEEDS = 1_000
+MOST_NEEDS = 64
 """Dependencies that operations inside another one take over."""
+
+MOST_LISTED = 1_000
+"""Names that each list of an answer has at most."""
 
 
 @value
@@ -37,7 +40,8 @@ class Parallelism:
     groups: tuple[tuple[str, ...], ...]
     """Names that need nothing of each other, in the order in which their turn comes."""
     critical_path: tuple[str, ...]
-    """Names that must follow each other, whatever runs beside them: the slowest such row."""
+    """Names that must follow each other, whatever runs beside them: the slowest such row, from its
+    beginning."""
     elapsed_seconds: float
     """From the first one's start to the last one's end, as it was."""
     critical_seconds: float
@@ -48,7 +52,15 @@ class Parallelism:
     is_certain: bool
     """False where no operation said what it depends on: then they may need each other after all."""
     ignored: tuple[Unmet, ...]
+    """Dependencies that did not hold."""
     operations: int
+    """Those that were looked at."""
+    groups_total: int
+    """Names of all groups together: `groups` has the first `limit` of them."""
+    critical_total: int
+    """Names of the whole critical path."""
+    ignored_total: int
+    """Dependencies that did not hold, listed or not."""
 
 
 @value
@@ -71,8 +83,11 @@ class _Done:
     """The operation that ends then."""
 
 
-def parallelism_of(operations: Iterable[Operation]) -> Parallelism:
-    """What the operations of one run could do at the same time; at least one is given."""
+def parallelism_of(operations: Iterable[Operation], limit: int = MOST_LISTED) -> Parallelism:
+    """What the operations of one run could do at the same time; at least one is given.
+
+    `limit`: names in the groups, on the path and among the ignored that are listed at most.
+    """
     ordered = sorted(operations, key=lambda one: (one.at, -one.duration_us, one.name, one.id))
     insides = _insides(ordered)
     holds = {name for inside in insides for name in inside.names}
@@ -83,7 +98,8 @@ def parallelism_of(operations: Iterable[Operation]) -> Parallelism:
     ends: dict[int, int] = {}
     before: dict[int, int | None] = {}
     levels: defaultdict[int, list[str]] = defaultdict(list)
-    ignored: dict[tuple[str, str], Unmet] = {}
+    unmet: set[tuple[str, str]] = set()
+    ignored: list[Unmet] = []
     for at in leaves:
         one = ordered[at]
         latest: _Done | None = None
@@ -93,9 +109,10 @@ def parallelism_of(operations: Iterable[Operation]) -> Parallelism:
                 continue
             held = done.get(other)
             if held is None:
-                why = "it began later" if other in names else "no operation of the run has the name"
-                unmet = Unmet(name=one.name, depends_on=other, why=why)
-                ignored.setdefault((one.name, other), unmet)
+                if (one.name, other) not in unmet and len(ignored) < limit:
+                    why = "it began later" if other in names else "no operation has the name"
+                    ignored.append(Unmet(name=one.name, depends_on=other, why=why))
+                unmet.add((one.name, other))
                 continue
             depth = max(depth, depth_of[other])
             if latest is None or held.at > latest.at:
@@ -111,19 +128,32 @@ def parallelism_of(operations: Iterable[Operation]) -> Parallelism:
     path = [last]
     while (earlier := before[path[-1]]) is not None:
         path.append(earlier)
+    side_by_side = [levels[at] for at in sorted(levels) if len(levels[at]) > 1]
     elapsed = max(one.ended for one in ordered) - ordered[0].at
     saving = max(0, _busy(ordered[at] for at in leaves) - ends[last])
     return Parallelism(
-        groups=tuple(tuple(levels[at]) for at in sorted(levels) if len(levels[at]) > 1),
-        critical_path=tuple(ordered[at].name for at in reversed(path)),
+        groups=tuple(_first(side_by_side, limit)),
+        critical_path=tuple(ordered[at].name for at in reversed(path[-limit:])),
         elapsed_seconds=elapsed / MICROS,
         critical_seconds=ends[last] / MICROS,
         saving_seconds=saving / MICROS,
         saving_pct=pct(saving, elapsed),
         is_certain=any(one.depends_on is not None for one in ordered),
-        ignored=tuple(ignored.values()),
+        ignored=tuple(ignored),
         operations=len(ordered),
+        groups_total=sum(map(len, side_by_side)),
+        critical_total=len(path),
+        ignored_total=len(unmet),
     )
+
+
+def _first(groups: Iterable[Sequence[str]], most: int) -> Iterator[tuple[str, ...]]:
+    """The first groups, the last one cut, that have so many names together."""
+    for group in groups:
+        if most <= 0:
+            return
+        yield tuple(group[:most])
+        most -= len(group)
 
 
 def _insides(ordered: Sequence[Operation]) -> list[_Inside]:

@@ -60,7 +60,7 @@ def read_row(row: Any, *, workspace: str, now: datetime) -> UsageEvent:
     if ended is None or ended == "":
         raise InvalidRequest("has neither endTime nor startTime")
     at = moment_of(ended, "endTime", now)
-    context, cached = _context(given, about)
+    context, cached, written = _context(given, about)
     loads = _holds_context(str(given.get("calltype") or ""))
     return UsageEvent(
         id=event_id(SOURCE, request.strip()),
@@ -76,6 +76,7 @@ def read_row(row: Any, *, workspace: str, now: datetime) -> UsageEvent:
         input_tokens=context,
         output_tokens=tokens_of(given.get("completiontokens"), "completion_tokens"),
         cached_tokens=cached,
+        cache_write_tokens=written,
         cost_nano_usd=nano_usd_of(given.get("spend"), "spend"),
         duration_seconds=_duration(started, at, now),
         success=_succeeded(given, about),
@@ -83,8 +84,8 @@ def read_row(row: Any, *, workspace: str, now: datetime) -> UsageEvent:
     )
 
 
-def _context(given: Mapping[str, Any], about: Mapping[str, Any]) -> tuple[int, int]:
-    """Tokens of the prompt, and how many of them were read from a cache.
+def _context(given: Mapping[str, Any], about: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Tokens of the prompt, and how many of them were read from a cache and written to it.
 
     Most providers count cached tokens in the prompt; where there are more of them than the prompt
     has, they were counted beside it.
@@ -102,7 +103,7 @@ def _context(given: Mapping[str, Any], about: Mapping[str, Any]) -> tuple[int, i
     context = prompt if read + written <= prompt else prompt + read + written
     if context > MAX_TOKENS:
         raise InvalidRequest(f"the context is more than {MAX_TOKENS:,} tokens")
-    return context, read
+    return context, read, written
 
 
 def _agent(given: Mapping[str, Any], about: Mapping[str, Any]) -> str:

@@ -196,9 +196,20 @@ class Transcript:
             input_tokens=context,
             output_tokens=output,
             cached_tokens=read,
+            cache_write_tokens=written,
+            cache_write_1h_tokens=_kept_for_an_hour(usage, written),
             cost_nano_usd=nano_usd_of(line.get("costUSD"), "costUSD"),
             metadata={"source": SOURCE},
         )
+
+
+def _kept_for_an_hour(usage: Mapping[str, Any], written: int) -> int | None:
+    """Of the tokens written to a cache those that are kept for an hour, and cost more."""
+    kinds = usage.get("cache_creation")
+    if not isinstance(kinds, Mapping):
+        return None
+    name = "ephemeral_1h_input_tokens"
+    return min(written, tokens_of(kinds.get(name), name))
 
 
 def is_line(line: Mapping[str, Any]) -> bool:

@@ -9,6 +9,7 @@ from app.core.usage import DAY, HOUR, MONTH, day_start, month_start
 
 MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
 MICROS = 1_000_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 EVENTS = 0
 """The grain of a piece that is read from events."""
@@ -25,7 +26,7 @@ class Piece:
 
 def micros(moment: datetime) -> int:
     """Microseconds since 1970 of an aware moment."""
-    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    delta = moment - EPOCH
     return (delta.days * DAY_S + delta.seconds) * MICROS + delta.microseconds
 
 
@@ -35,7 +36,7 @@ _LAST = micros(datetime.max.replace(tzinfo=UTC))
 
 def moment(at: int) -> datetime:
     """The aware moment of microseconds since 1970; beyond the calendar its first or last one."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=min(max(at, _FIRST), _LAST))
+    return EPOCH + timedelta(microseconds=min(max(at, _FIRST), _LAST))
 
 
 def pieces(since: int, until: int, *, now: int, is_last: bool = True) -> list[Piece]:
@@ -110,6 +111,8 @@ class Span:
 
 def local_days(since: int, until: int, zone: ZoneInfo) -> Iterator[Span]:
     """The civil days of a zone that a window touches, each cut to the window."""
+    if until <= since:  # the last day of the calendar has no following one
+        return
     day = moment(since).astimezone(zone).date()
     while True:
         following = day + timedelta(days=1)

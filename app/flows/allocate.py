@@ -66,7 +66,8 @@ async def allocate(
 
     With the database away a soft budget is answered all the same, from policy in memory: its
     `id` is null, `degraded` is true, and of stored memories none is selected. Errors:
-    UnknownAgent (strict), Unavailable (hard), BudgetExceeded (a hard budget in USD is spent).
+    UnknownAgent (strict), Unavailable (hard, or drawn from a pool), BudgetExceeded (a hard budget
+    in USD is spent, or the pool has not enough), and NotFound or PoolClosed of a pool.
     """
     started = perf_counter_ns()
     request = asked.request
@@ -102,7 +103,7 @@ async def allocate(
             room = tokens_for(policy, verdict)
             decision = await _from_stored(store, tokens, texts, request, agent, room, now, work)
         except Unavailable as error:
-            if policy.enforcement == "hard":
+            if policy.enforcement == "hard" or request.pool is not None:
                 raise
             return encode(degraded(work(), error.detail).allocation)
     elif len(candidates) > FEW or request.render is not None:
@@ -117,6 +118,7 @@ async def allocate(
         processing_us=(perf_counter_ns() - started) // 1000,
         idempotency_key=asked.idempotency_key,
         request_hash=asked.request_hash,
+        is_last_word=request.is_last_word,
     )
     try:
         selection = decision.allocation.selection
@@ -126,7 +128,7 @@ async def allocate(
         loading = Loading(new=new, memory_ids=chosen)
         return await store.write(request.workspace, add_loading, loading, weight=1 + len(chosen))
     except Unavailable as error:
-        if policy.enforcement == "hard":
+        if policy.enforcement == "hard" or request.pool is not None:
             raise
         return encode(degraded(decision, error.detail).allocation)
 

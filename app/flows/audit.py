@@ -5,9 +5,11 @@ Of days whose events are kept no longer the hours are the record, and days and m
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from itertools import groupby
 
 from app.core.audit_pace import OPENING, Place
 from app.core.auditing import GRAINS, Audited, check_closing
+from app.core.auditing_money import TotalAt, check_total
 from app.core.usage import DAY, HOUR, MONTH, Cell, CellId, day_start, fold, month_start, roll_up
 from app.core.windows import DAY_S, MICROS, moment
 from app.store.auditing import (
@@ -19,11 +21,15 @@ from app.store.auditing import (
     stream_events,
     workspaces_with_books,
 )
+from app.store.auditing_money import read_checked, totals_after
 from app.store.cell_reading import kept_cells, read_sealed
 from app.store.database import Store, Tx
 
 Progress = Callable[[str, int], None]
 """Told a workspace and how many of its events have been read, day by day."""
+
+TOTALS_AT_ONCE = 100
+"""Totals of budgets in USD that are audited together."""
 
 EVER = 2**62
 """A moment after all others, in microseconds."""
@@ -71,6 +77,30 @@ def check_day(tx: Tx, place: Place) -> Audited:
     return found
 
 
+def next_totals(tx: Tx, after: TotalAt | None, most: int) -> list[TotalAt]:
+    """The totals of budgets in USD after another, in the order of their table."""
+    return totals_after(tx, after, min(most, TOTALS_AT_ONCE))
+
+
+def check_totals(tx: Tx, places: Sequence[TotalAt]) -> list[tuple[TotalAt, Audited]]:
+    """Audit totals of budgets in USD, each by itself."""
+    checked = []
+    for workspace, its in groupby(sorted(places), key=lambda at: at[0]):
+        sealed = read_sealed(tx, workspace)
+        for budget, total in read_checked(tx, workspace, list(its)):
+            found = Audited(workspace=workspace)
+            check_total(found, budget, total, sealed=sealed)
+            slot = total.slot
+            checked.append(((workspace, slot.budget, slot.start, slot.key), found))
+    return checked
+
+
+def _check_totals(tx: Tx, found: Audited, places: Sequence[TotalAt]) -> None:
+    sealed = read_sealed(tx, found.workspace)
+    for budget, total in read_checked(tx, found.workspace, places):
+        check_total(found, budget, total, sealed=sealed)
+
+
 def _audit_workspace(tx: Tx, workspace: str, on_progress: Progress) -> Audited:
     found = Audited(workspace=workspace)
     sealed = read_sealed(tx, workspace)
@@ -88,6 +118,10 @@ def _audit_workspace(tx: Tx, workspace: str, on_progress: Progress) -> Audited:
     if current is not None:
         _check_month(tx, found, current, months)
     _check_allocations(tx, found, OPENING * MICROS, EVER, sealed)
+    places = totals_after(tx, None, TOTALS_AT_ONCE, workspace)
+    while places:
+        _check_totals(tx, found, places)
+        places = totals_after(tx, places[-1], TOTALS_AT_ONCE, workspace)
     return found
 
 

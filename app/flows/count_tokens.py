@@ -11,6 +11,7 @@ from app.core.counting import (
     Pair,
     family_of,
     method_for,
+    require_countable,
     scaled,
 )
 from app.core.errors import InvalidRequest, Unavailable
@@ -92,8 +93,11 @@ async def method_of(
 async def count_texts(
     tokens: TokenCounter, thinking: Thinking, method: Method, texts: Sequence[str]
 ) -> Counted:
-    """The tokens of texts by a method, counted beside the event loop."""
-    counts = await thinking.run(partial(tokens.count_many, texts, method.encoding))
+    """The tokens of texts by a method, counted beside the event loop.
+
+    Errors: InvalidRequest for texts that take too long.
+    """
+    counts = await thinking.run(partial(_counted, tokens, texts, method.encoding))
 
     items = [
         Count(
@@ -108,6 +112,11 @@ async def count_texts(
     return Counted(items=items, total=sum(one.tokens for one in items))
 
 
+def _counted(tokens: TokenCounter, texts: Sequence[str], encoding: str) -> list[int]:
+    require_countable(texts)
+    return tokens.count_many(texts, encoding)
+
+
 async def learn_reports(
     store: Store,
     tokens: TokenCounter,
@@ -117,14 +126,17 @@ async def learn_reports(
     model: str,
     reports: Sequence[Report],
 ) -> Known:
-    """Learn from what a model reported. Errors: InvalidRequest where counts are exact anyway."""
+    """Learn from what a model reported.
+
+    Errors: InvalidRequest where counts are exact anyway, and for texts that take too long.
+    """
     if own_encoding(model) is not None:
         raise InvalidRequest(
             "This model's texts are counted exactly: there is nothing to learn.",
             errors=[{"loc": ["body", "model"], "msg": "is counted exactly"}],
         )
     texts = [one.text for one in reports if one.text is not None]
-    counted = iter(await thinking.run(partial(tokens.count_many, texts, DEFAULT_ENCODING)))
+    counted = iter(await thinking.run(partial(_counted, tokens, texts, DEFAULT_ENCODING)))
     pairs = [
         Pair(
             counted=next(counted) if one.counted is None else one.counted,

@@ -37,7 +37,7 @@ async def change(
 
     Errors: NotFound, AllocationFinished, AllocationExpired, BudgetExceeded (hard enforcement).
     """
-    wanted = Change(allocation_id=id_, apply=lambda monitor: apply(monitor, now))
+    wanted = Change(allocation_id=id_, now=now, apply=lambda monitor: apply(monitor, now))
     held = await store.write(workspace, change_monitors, wanted)
     return describe(held.answer, held.monitor, now)
 

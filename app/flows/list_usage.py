@@ -20,7 +20,7 @@ async def list_usage(
     def work(tx: Tx) -> Listed[UsageEvent]:
         filters: dict[str, Sequence[str]] = {
             name: (value,)
-            for name in ("project", "user", "model", "session_id")
+            for name in ("project", "user", "model", "session_id", "run_id")
             if (value := getattr(wanted, name)) is not None
         }
         if wanted.agent is not None:

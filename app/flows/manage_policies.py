@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from app.core.errors import NotFound
+from app.core.names import MAX_NAME_LENGTH, names_near
 from app.core.policy_changes import Edit, delete, put, restore
 from app.core.policy_documents import DEFAULT_WORKSPACE, Document
 from app.core.policy_entries import (
@@ -70,8 +71,8 @@ def read_entry(shelf: PolicyShelf, entry: Entry, sees: Sees) -> Any:
         return find_entry(document, entry, known=filter(sees, shelf.budgets()))
     if entry.section == "agent_assignments" and entry.name is not None:
         if not has_entry(document, entry):
-            near = shelf.book(entry.workspace).match(entry.name[:200] or "?", fuzzy=False)
-            raise unknown("assigned agent", entry.name, [name for name, _ in near.candidates])
+            near = names_near(entry.name[:MAX_NAME_LENGTH], shelf.book(entry.workspace).names)
+            raise unknown("assigned agent", entry.name, near)
         assigned = document["agent_assignments"][entry.name]
         return {"profile": assigned} if isinstance(assigned, str) else assigned
     return find_entry(document, entry, known=document.get(entry.section, {}))
@@ -190,14 +191,18 @@ async def restore_version(
 
 def export_profiles(shelf: PolicyShelf, workspace: str) -> str:
     """What holds in a workspace as a budget-profiles.json."""
-    data = write_profiles_file(shelf.book(workspace))
-    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return _dump_json(write_profiles_file(shelf.book(workspace)))
 
 
-def export_budgets(shelf: PolicyShelf, workspace: str | None) -> str:
-    """The budgets and projects of one workspace, or of all, as a memory-budget.yaml."""
+def export_budgets(shelf: PolicyShelf, workspace: str | None, format: str = "yaml") -> str:
+    """The budgets and projects of one workspace, or of all, as a memory-budget.yaml or as JSON."""
     names = shelf.documented() if workspace is None else [workspace]
-    return dump_yaml(write_allocator_file([shelf.book(name) for name in names]))
+    data = write_allocator_file([shelf.book(name) for name in names])
+    return _dump_json(data) if format == "json" else dump_yaml(data)
+
+
+def _dump_json(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 async def _change(

@@ -3,11 +3,10 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from pydantic_core import to_json
 
-from app.core.counting import Exactness, Method, scaled
+from app.core.counting import Exactness, Method, require_countable, scaled
 from app.core.minifying import Minified, minify
 from app.gateways.thinking import Thinking
 from app.gateways.tokens import TokenCounter
@@ -58,15 +57,19 @@ class Fitted:
 async def fit_context(
     tokens: TokenCounter, thinking: Thinking, method: Method, given: Context
 ) -> Fitted:
-    """A context within its budget. The same again is remembered by its content."""
+    """A context within its budget. The same again is remembered by its content.
+
+    Errors: InvalidRequest for texts that take too long to count.
+    """
 
     def count(texts: Sequence[str]) -> Sequence[int]:
         return [scaled(one, method) for one in tokens.count_many(texts, method.encoding)]
 
     important = given.important & given.texts.keys()
-    work = partial(
-        minify, given.texts, given.max_tokens, count, important=important, task=given.task
-    )
+
+    def work() -> Minified:
+        require_countable(given.texts.values())
+        return minify(given.texts, given.max_tokens, count, important=important, task=given.task)
 
     found = await thinking.run_once(_digest(given, important, method), work, _size)
 

@@ -109,13 +109,13 @@ async def operation_bottlenecks(store: Store, asked: Asked, min_pct: float) -> B
     return Bottlenecks(window=_window(stretch), items=bottlenecks(cells, min_pct))
 
 
-async def run_parallelism(store: Store, workspace: str, run_id: str) -> Parallelism:
+async def run_parallelism(store: Store, workspace: str, run_id: str, limit: int) -> Parallelism:
     """What of a run could have run side by side. Errors: NotFound for a run without operations."""
 
     def work() -> Parallelism | None:
         read = partial(operations_of_run, workspace=workspace, run_id=run_id, limit=MOST_IN_RUN)
         found = store.read_now(read)
-        return parallelism_of(found) if found else None
+        return parallelism_of(found, limit) if found else None
 
     answer = await store.aside(work)
     if answer is None:

@@ -48,6 +48,9 @@ MOST_SAMPLED = 20
 """Changed agents whose single runs are compared for speed and success."""
 MOST_RUNS = 500
 """Of each of them, before and after its change."""
+MOST_RUNS_IN_ALL = 2_000
+"""Of all of them together, on each side: each run lies on a page of its own, and so many tell a
+difference of two points."""
 MOST_ALLOCATIONS = 500
 
 MOST_UNASSIGNED = 3
@@ -220,7 +223,9 @@ def _merged(parts: Sequence[Tallies]) -> Tallies:
 
 def _runs(tx: Tx, asked: Asked, changes: Sequence[Change]) -> list[Around]:
     found = []
-    for one in changes[-MOST_SAMPLED:]:
+    sampled = changes[-MOST_SAMPLED:]
+    most = min(MOST_RUNS, MOST_RUNS_IN_ALL // max(1, len(sampled)))
+    for one in sampled:
         earlier, later = around_change(one.at, asked.until, days=WINDOW_DAYS)
         before, after = runs_around(
             tx,
@@ -229,7 +234,7 @@ def _runs(tx: Tx, asked: Asked, changes: Sequence[Change]) -> list[Around]:
             one.at,
             since=earlier.since,
             until=later.until,
-            most=MOST_RUNS,
+            most=most,
         )
         found.append(Around(agent=one.agent, before=before, after=after))
         pause()

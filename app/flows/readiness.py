@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import anyio
 from prometheus_client import Gauge
 
 from app.core.audit_pace import Sweep, from_data
@@ -14,12 +15,16 @@ from app.store.migrate import pending
 from app.store.shelf import PolicyShelf
 
 DIFFERENCES = Gauge(
-    "membudget_audit_differences", "Known differences between figures, runs and allocations."
+    "membudget_audit_differences",
+    "Known differences between figures, runs, allocations and totals of budgets in USD.",
 )
 SWEPT = Gauge(
     "membudget_audit_swept_seconds",
     "When the last audit that looked at everything was begun (seconds since 1970).",
 )
+
+PROBE_SECONDS = 1.0
+HELD = "The database can be read and takes no writes: does another program hold it?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +52,8 @@ async def check(
         checks["migrations"] = "unknown"
     if not store.is_writing:
         checks["writer"] = "The writer is not running."
+    elif store.is_refusing and checks["database"] == "ok":
+        checks["writer"] = await _try_again(store)
     ready = all(state == "ok" for state in checks.values())
     if shelf.file_errors:
         checks["policy"] = "; ".join(shelf.file_errors.values())  # the last good one serves on
@@ -54,11 +61,25 @@ async def check(
         checks["disk"] = store.full  # ready all the same: only a write finds out that it has room
     if differences:
         checks["books"] = (
-            f"{differences} differences between figures, runs and allocations; nothing was "
-            "repaired. membudget-server audit names them."
+            f"{differences} differences between figures, runs, allocations and budgets in USD; "
+            "nothing was repaired. membudget-server audit names them."
         )
     checks |= {name: state for name, state in besides.items() if state is not None}
     return Readiness(ready=ready, checks=checks)
+
+
+async def _try_again(store: Store) -> str:
+    """Whether the database, which did not take the last write, takes one that changes nothing."""
+    if store.waiting:
+        return HELD
+    try:
+        with anyio.fail_after(PROBE_SECONDS):
+            await store.write_alone(lambda tx: None)
+    except TimeoutError:
+        return HELD
+    except DomainError as error:
+        return error.detail
+    return "ok"
 
 
 def show(sweep: Sweep) -> None:

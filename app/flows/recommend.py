@@ -19,7 +19,7 @@ from app.store.cell_reading import read_sealed
 from app.store.database import Store, Tx, in_chunks
 from app.store.groupcache import GroupCache
 from app.store.pacing import pause
-from app.store.recommendations import keep
+from app.store.recommendations import Draft, draft, keep
 from app.store.run_sums import (
     Sums,
     read_scopes,
@@ -37,7 +37,7 @@ MOST_RUNS = 20_000
 PAGE = 5_000
 
 BATCH = 20
-"""Recommendations kept in one write, about 2 ms: other writes wait no longer."""
+"""Recommendations kept in one write, about half a millisecond: other writes wait no longer."""
 
 NewId = Callable[[str, str], str]
 
@@ -74,7 +74,7 @@ def _review(
     asked: Asked,
     new_id: NewId,
     known: Sums | None,
-) -> list[Recommendation]:
+) -> list[Draft]:
     source = Source(tx, cache, asked.workspace, ())
     since, until = asked.window
     ends = first_and_last(tx, asked.workspace)
@@ -97,13 +97,15 @@ def _review(
         impacts = _replay_cells(source, book, patches, sums, moves)
 
     return [
-        made(
-            one,
-            impacts.get(one.agent),
-            id_=new_id("rec", asked.workspace),
-            asked=asked,
-            replayed=replayed,
-            tuning=book.tuning,
+        draft(
+            made(
+                one,
+                impacts.get(one.agent),
+                id_=new_id("rec", asked.workspace),
+                asked=asked,
+                replayed=replayed,
+                tuning=book.tuning,
+            )
         )
         for one in reviews
     ]
@@ -149,7 +151,5 @@ def _runs(tx: Tx, asked: Asked, agent: str) -> Iterator[Runs]:
         yield from page.runs
 
 
-def _keep_all(
-    tx: Tx, workspace: str, batches: Sequence[list[Recommendation]]
-) -> list[list[Recommendation]]:
+def _keep_all(tx: Tx, workspace: str, batches: Sequence[list[Draft]]) -> list[list[Recommendation]]:
     return [keep(tx, workspace, batch) for batch in batches]

@@ -1,11 +1,11 @@
 """Book operations: each once, a list whole or not at all."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.core.errors import DomainError
 from app.core.operations import Operation
+from app.store.apart import book_apart
 from app.store.database import Store, Tx
 from app.store.operations import book_operations
 
@@ -44,24 +44,8 @@ async def record_operations(store: Store, operations: Sequence[Operation]) -> Bo
 
 def _book_each(tx: Tx, operations: Sequence[Operation]) -> list[bool]:
     """Book a list that names several workspaces, in one transaction."""
-    shares: defaultdict[str, list[int]] = defaultdict(list)
-    for index, one in enumerate(operations):
-        shares[one.workspace].append(index)
-    new: dict[int, bool] = {}
-    for workspace in sorted(shares):
-        indexes = shares[workspace]
-        answer = book_operations(tx, workspace, [[operations[index] for index in indexes]])[0]
-        if isinstance(answer, DomainError):
-            raise _renumbered(answer, indexes)
-        new.update(zip(indexes, answer, strict=True))
-    return [new[index] for index in range(len(operations))]
 
+    def book_its(workspace: str, its: Sequence[Operation]) -> list[bool] | DomainError:
+        return book_operations(tx, workspace, [its])[0]
 
-def _renumbered(error: DomainError, indexes: Sequence[int]) -> DomainError:
-    """The refusal of some operations of a list, with their indexes in the whole list."""
-    errors = [
-        {**one, "loc": [place, indexes[index], *rest]}
-        for one in error.errors
-        for place, index, *rest in [one["loc"]]
-    ]
-    return type(error)(error.detail, errors=errors, **error.extensions)
+    return book_apart(operations, book_its)

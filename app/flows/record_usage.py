@@ -1,6 +1,5 @@
 """Book usage events: each once, a list whole or not at all."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from app.core.charging import Charge, uncharged
 from app.core.errors import DomainError
 from app.core.usage import UsageEvent
+from app.store.apart import book_apart
 from app.store.booking import Booked, Delivery, book
 from app.store.database import Store, Tx
 
@@ -52,25 +52,8 @@ async def record_usage(
 
 def _book_each(tx: Tx, events: Sequence[UsageEvent], charge: Charge) -> list[Booked]:
     """Book a list that names several workspaces, in one transaction."""
-    shares: defaultdict[str, list[int]] = defaultdict(list)
-    for index, event in enumerate(events):
-        shares[event.workspace].append(index)
-    new: dict[int, Booked] = {}
-    for workspace in sorted(shares):
-        indexes = shares[workspace]
-        its = [events[index] for index in indexes]
-        answer = book(tx, workspace, [Delivery(events=its, charge=charge, enforced=True)])[0]
-        if isinstance(answer, DomainError):
-            raise _renumbered(answer, indexes)
-        new.update(zip(indexes, answer, strict=True))
-    return [new[index] for index in range(len(events))]
 
+    def book_its(workspace: str, its: Sequence[UsageEvent]) -> list[Booked] | DomainError:
+        return book(tx, workspace, [Delivery(events=its, charge=charge, enforced=True)])[0]
 
-def _renumbered(error: DomainError, indexes: Sequence[int]) -> DomainError:
-    """The refusal of some events of a list, with their indexes in the whole list."""
-    errors = [
-        {**one, "loc": [place, indexes[index], *rest]}
-        for one in error.errors
-        for place, index, *rest in [one["loc"]]
-    ]
-    return type(error)(error.detail, errors=errors, **error.extensions)
+    return book_apart(events, book_its)

@@ -1,6 +1,7 @@
 """Keep reports, list them, find one."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from app.core.errors import NotFound
 from app.core.pages import Before, Listed, cut
@@ -8,14 +9,23 @@ from app.core.reports import Kind, Report
 from app.store.agents import list_workspaces
 from app.store.database import Store
 from app.store.directory import Directory
-from app.store.reports import Line, Wanted, add_reports, find_report, get_report, list_reports
+from app.store.reports import (
+    Line,
+    Wanted,
+    add_reports,
+    draft,
+    find_report,
+    get_report,
+    list_reports,
+)
 
 __all__ = ["Line", "Wanted"]
 
 
 async def keep_report(store: Store, report: Report) -> Line:
     """Keep a report; the one that is there of its kind and period, if one is, stays."""
-    lines = await store.write(report.workspace, add_reports, (report,))
+    written = await store.aside(partial(draft, report))
+    lines = await store.write(report.workspace, add_reports, (written,))
     return lines[0]
 
 

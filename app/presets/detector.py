@@ -20,7 +20,7 @@ def weights() -> Weights:
         temperature=data["temperature"],
         signals=_threes(data["signals"]),
         measures=frozenset(data["measures"]),
-        stems=_threes(data["stems"]),
+        stems=data["stems"],
     )
 
 

@@ -18,7 +18,10 @@ from app.core.values import value
 from app.core.windows import micros
 from app.store.agents import register
 from app.store.database import Tx, dumps, in_chunks
+from app.store.drawing import draw
+from app.store.pools import Families
 from app.store.tables import allocations
+from app.store.usage import RaceLost
 
 _ANSWER = TypeAdapter(Allocation)
 
@@ -37,6 +40,8 @@ class New:
     processing_us: int
     idempotency_key: str | None = None
     request_hash: bytes | None = None
+    is_last_word: bool = False
+    """May draw the share that its pool keeps for the last word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,24 +54,47 @@ class Held:
     event_id: str | None
     """The usage event that closed it."""
 
+    @property
+    def pool(self) -> str | None:
+        """The pool that it was drawn from."""
+        found: str | None = self.answer.get("pool")
+        return found
+
 
 def add_many(tx: Tx, workspace: str, items: Sequence[New]) -> list[bytes | DomainError]:
-    """Record decisions; answers what the client gets: the first answer, under a known key."""
+    """Record decisions; answers what the client gets: the first answer, under a known key.
+
+    What is drawn from a pool is reserved there. Errors: BudgetExceeded, PoolClosed, NotFound of a
+    pool; RaceLost if another replica has taken a key, and something was drawn.
+    """
     keys = [item.idempotency_key for item in items if item.idempotency_key is not None]
     known = _by_key(tx, workspace, keys) if keys else {}
+    drawn = {pool for item in items if (pool := item.decision.allocation.pool) is not None}
+    families = Families(tx, workspace, drawn, lock=True) if drawn else None
+    refused: dict[int, DomainError] = {}
     rows = []
-    for item in items:
+    for index, item in enumerate(items):
         key = item.idempotency_key
         if key is None or key not in known:
+            try:
+                if families is not None:
+                    draw(families, item.decision, is_last_word=item.is_last_word)
+            except DomainError as refusal:
+                refused[index] = refusal
+                continue
             rows.append(to_row(item))
             if key is not None:
                 known[key] = (item.request_hash, item.answer)
+    if families is not None:
+        families.save()
     if rows:
         if _insert(tx, rows, keyed=bool(keys)):
+            if families is not None:
+                raise RaceLost
             known.update(_by_key(tx, workspace, keys))
         named = {row[_AGENT]: None for row in rows if row[_AGENT]}
         register(tx, workspace, named, now=rows[0][2])
-    return [_answer_of(item, known) for item in items]
+    return [refused.get(index) or _answer_of(item, known) for index, item in enumerate(items)]
 
 
 def _insert(tx: Tx, rows: Sequence[tuple[Any, ...]], *, keyed: bool) -> bool:

@@ -11,7 +11,7 @@ from app.core.monitoring import Monitor
 from app.core.usage import UsageEvent
 from app.store.database import Tx, in_chunks
 from app.store.pacing import pause
-from app.store.tables import allocations, usage_cells, usage_events
+from app.store.tables import allocations, cost_totals, usage_cells, usage_events
 from app.store.usage import to_core
 
 AT_ONCE = 1_000
@@ -22,8 +22,8 @@ UNHURRIED = 20
 
 
 def workspaces_with_books(tx: Tx) -> list[str]:
-    """Every workspace that has events, cells or allocations (a sweep over index keys)."""
-    tables = (usage_events, usage_cells, allocations)
+    """Every workspace that has events, cells, allocations or totals (a sweep over index keys)."""
+    tables = (usage_events, usage_cells, allocations, cost_totals)
     return sorted({name for table in tables for name in _distinct(tx, table, "workspace")})
 
 

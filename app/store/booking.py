@@ -12,9 +12,12 @@ from app.core.settling import close_with, settle
 from app.core.spending_words import cost_alerts
 from app.core.usage import UsageEvent
 from app.core.values import value
+from app.core.windows import micros
 from app.store.allocations import Held, get_many, save_monitors
 from app.store.appending import Batch, append
 from app.store.database import Tx
+from app.store.drawing import book_use, keep_up
+from app.store.pools import Families
 from app.store.usage import get_event
 
 
@@ -72,7 +75,7 @@ def _booked(
     return [
         Booked(event.id, False)
         if kept is None
-        else Booked(event.id, True, cost_alerts(kept.alerts))
+        else Booked(event.id, True, cost_alerts(kept.alerts) if kept.alerts else ())
         for event, kept in zip(batch, stored, strict=True)
     ]
 
@@ -84,21 +87,25 @@ def _book_closing(tx: Tx, workspace: str, delivery: Delivery) -> list[Booked] | 
     prepared = _prepare(batch, held)
     if isinstance(prepared, DomainError):
         return prepared
+    families = _families(tx, workspace, held)
     fresh, twins = prepared
     monitors: dict[str, Monitor] = {}
     ends: dict[str, str] = {}
+    used: dict[str, int] = {}
     for index, event in enumerate(fresh):
         id_ = event.allocation_id
         if id_ is not None and held[id_].monitor.finished_at is None:
             closed, monitors[id_] = close_with(held[id_].opened, held[id_].monitor, event)
             fresh[index] = delivery.charge(closed)
             ends[id_] = event.id
+            used[id_] = closed.used_tokens
     may_refuse = delivery.enforced and any(event.allocation_id is None for event in fresh)
     stored = append(tx, workspace, [Batch(events=fresh, enforced=may_refuse)])[0]
     answer = _booked(fresh, stored)
     if isinstance(answer, DomainError):
         return answer
     save_monitors(tx, workspace, monitors, ends)
+    _settle(families, held, monitors, used)
     booked = iter(answer)
     return [next(booked) if twin is None else Booked(twin, False) for twin in twins]
 
@@ -125,17 +132,38 @@ def _prepare(
     return fresh, twins
 
 
+def _families(tx: Tx, workspace: str, held: Mapping[str, Held]) -> Families:
+    """The pools that allocations were drawn from, locked before anything that is booked."""
+    drawn = [one.pool for one in held.values() if one.pool is not None]
+    return Families(tx, workspace, drawn, lock=True)
+
+
+def _settle(
+    families: Families,
+    held: Mapping[str, Held],
+    monitors: Mapping[str, Monitor],
+    used: Mapping[str, int],
+) -> None:
+    """Book against their pools what runs used that have ended."""
+    for id_, monitor in monitors.items():
+        assert monitor.finished_at is not None
+        book_use(families, held[id_].pool, id_, used[id_], micros(monitor.finished_at))
+    families.save()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """A change to how an allocation stands: loads, more time, or giving it up."""
 
     allocation_id: str
+    now: datetime
     apply: Callable[[Monitor], Monitor]
 
 
 def change_monitors(tx: Tx, workspace: str, items: Sequence[Change]) -> list[Held | DomainError]:
     """Change allocations in the order the changes came, and answer how each stands then."""
     held = get_many(tx, workspace, (item.allocation_id for item in items), lock=True)
+    families = _families(tx, workspace, held)
     monitors: dict[str, Monitor] = {}
     answers: list[Held | DomainError] = []
     for item in items:
@@ -151,7 +179,9 @@ def change_monitors(tx: Tx, workspace: str, items: Sequence[Change]) -> list[Hel
             continue
         if after is not before:
             monitors[id_] = after
+            keep_up(families, held[id_].pool, id_, before, after, micros(item.now))
         answers.append(replace(held[id_], monitor=after))
+    families.save()
     save_monitors(tx, workspace, monitors, {})
     return answers
 
@@ -169,6 +199,7 @@ class Finish:
 def finish_runs(tx: Tx, workspace: str, items: Sequence[Finish]) -> list[UsageEvent | DomainError]:
     """Close allocations and book their usage events; the same report again: the same event."""
     held = get_many(tx, workspace, (item.allocation_id for item in items), lock=True)
+    families = _families(tx, workspace, held)
     monitors: dict[str, Monitor] = {}
     events: dict[str, UsageEvent] = {}
     answers: list[UsageEvent | DomainError] = []
@@ -204,6 +235,7 @@ def finish_runs(tx: Tx, workspace: str, items: Sequence[Finish]) -> list[UsageEv
             events[id_] = answer[0]
     kept = {id_: monitor for id_, monitor in monitors.items() if id_ not in refused}
     save_monitors(tx, workspace, kept, {id_: events[id_].id for id_ in kept})
+    _settle(families, held, kept, {id_: events[id_].used_tokens for id_ in kept})
     return [
         refused.get(item.allocation_id)
         or (answer if isinstance(answer, DomainError) else events[item.allocation_id])

@@ -186,6 +186,38 @@ def read_series(
     return found
 
 
+def sum_costs(
+    tx: Tx,
+    workspace: str,
+    *,
+    family: str,
+    key: str | None,
+    agents: Sequence[str],
+    grain: int,
+    since: int,
+    until: int,
+) -> int:
+    """Nano-USD of a family's cells that start in `since` ≤ t < `until` (seconds); of one key, and
+    of some agents, where they are named."""
+    total = 0
+    for span in _spans(tx, workspace, grain, since, until):
+        marks = [tx.marks(1, first=n) for n in range(1, 6)]
+        sql = (
+            f"SELECT sum(cost) FROM usage_cells WHERE workspace = {marks[0]} AND grain = {marks[1]}"
+            f" AND start >= {marks[2]} AND start < {marks[3]} AND family = {marks[4]}"
+        )
+        values: list[Any] = [workspace, *span, family]
+        if key is not None:
+            sql += f" AND key = {tx.marks(1, first=len(values) + 1)}"
+            values.append(key)
+        if agents:
+            sql += f" AND agent IN ({tx.marks(len(agents), first=len(values) + 1)})"
+            values += agents
+        ((found,),) = tx.fetch(sql, values)
+        total += int(found or 0)
+    return total
+
+
 def open_starts(tx: Tx, workspace: str) -> tuple[int, ...]:
     """The hours (first seconds) that are not in their days and months yet: the newest two."""
     mark = read_mark(tx, workspace)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import and_, delete, func, select
+from sqlalchemy import and_, delete, select
 
 from app.core.spending import (
     CostBudget,
@@ -14,22 +14,13 @@ from app.core.spending import (
     Slot,
     Subject,
     due,
-    is_agent,
     period,
 )
-from app.core.windows import DAY_S, MICROS, pieces
-from app.store.agents import names_like
-from app.store.analytics import Source, read_groups
 from app.store.cost_alerts import add_alerts
 from app.store.cost_heads import begin_change
+from app.store.cost_sums import spent
 from app.store.database import Tx, dumps, in_chunks
-from app.store.groupcache import GroupCache
-from app.store.tables import cost_alerts, cost_budgets, cost_totals, usage_events
-
-LOOKBACK = DAY_S * MICROS
-"""A new budget of runs counts what runs have spent for so long before it was made."""
-
-_ONCE = "ON CONFLICT DO NOTHING"
+from app.store.tables import cost_alerts, cost_budgets, cost_totals
 
 
 def read_budgets(tx: Tx, workspace: str) -> list[CostBudget]:
@@ -89,59 +80,12 @@ def _clear(tx: Tx, workspace: str, name: str) -> None:
 
 
 def count(tx: Tx, workspace: str, budget: CostBudget, now: int) -> dict[Slot, int]:
-    """What the present window of a budget has spent, or its runs of the last day."""
-
-    if budget.window == "event":
+    """What the present window of a budget has spent; runs are counted when they spend next."""
+    if budget.window in ("event", "run"):
         return {}
-    if budget.window == "run":
-        return _by_run(tx, workspace, budget, now)
-    start, end = period(budget.window, now, budget.zone)
-    return {Slot(budget=budget.name, start=start): spent(tx, workspace, budget, start, end)}
-
-
-def spent(tx: Tx, workspace: str, budget: CostBudget, since: int, until: int) -> int:
-    """What the events of a stretch of time cost that a budget covers: from cells where it can."""
-    kind, name = budget.subject.kind, budget.subject.name
-    if kind == "run":
-        table = usage_events.c
-        query = select(func.sum(table.cost_nano_usd)).where(
-            table.workspace == workspace,
-            table.at >= since,
-            table.at < until,
-            table.run_id == name,
-        )
-        return int(tx.connection.execute(query).scalar() or 0)
-    agents = names_like(tx, workspace, name) if kind == "agent" else ()
-    source = Source(tx, GroupCache(), workspace, agents)
-    by = kind if kind in ("project", "user") else ""
-    groups = read_groups(source, by, pieces(since, until, now=until, is_last=False))
-    group = groups.get(name if by else "")
-    return 0 if group is None else group.cell.cost
-
-
-def _by_run(tx: Tx, workspace: str, budget: CostBudget, now: int) -> dict[Slot, int]:
-    table = usage_events.c
-    query = (
-        select(table.run_id, table.agent, func.sum(table.cost_nano_usd).label("cost"))
-        .where(
-            table.workspace == workspace,
-            table.at >= now - LOOKBACK,
-            table.run_id.is_not(None),
-            table.cost_nano_usd > 0,
-        )
-        .group_by(table.run_id, table.agent)
-    )
-    kind, name = budget.subject.kind, budget.subject.name
-    if kind in ("project", "user"):
-        query = query.where(table[kind] == name)
-    elif kind == "run":
-        query = query.where(table.run_id == name)
-    found: dict[Slot, int] = {}
-    for row in tx.connection.execute(query):
-        if kind != "agent" or is_agent(name, row.agent):
-            slot = Slot(budget=budget.name, start=0, key=row.run_id)
-            found[slot] = found.get(slot, 0) + int(row.cost)
-    return found
+    start, _ = period(budget.window, now, budget.zone)
+    slot = Slot(budget=budget.name, start=start)
+    return {slot: spent(tx, workspace, budget, slot)}
 
 
 def read_totals(

@@ -67,6 +67,8 @@ class Store:
         changed."""
         self.full: str | None = None
         """Why the last write was refused, if the disk was full; one that fits clears it."""
+        self.is_refusing = False
+        """Whether the database did not take the last write; one that it takes clears it."""
         self._is_replacing = False
         self._readers = anyio.CapacityLimiter(READERS)
         self._resting: list[Connection] = []
@@ -239,7 +241,10 @@ class Store:
         except StorageFull as error:
             self.full = error.detail
             raise
-        self.full = None
+        except Unavailable:
+            self.is_refusing = True
+            raise
+        self.full, self.is_refusing = None, False
 
     def _commit_here(self, work: Callable[[Tx], None]) -> None:
         with self._served():

@@ -1,6 +1,7 @@
 """Keep recommendations: one of each agent and period, and what became of it."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -37,7 +38,21 @@ class Wanted:
     window_days: int | None = None
 
 
-def keep(tx: Tx, workspace: str, made: Sequence[Recommendation]) -> list[Recommendation]:
+@value
+class Draft:
+    """A recommendation, and the row that it is kept as: made before the transaction that others
+    wait for."""
+
+    one: Recommendation
+    row: tuple[Any, ...]
+
+
+def draft(one: Recommendation) -> Draft:
+    """A recommendation that may be kept."""
+    return Draft(one=one, row=_row(one))
+
+
+def keep(tx: Tx, workspace: str, made: Sequence[Draft]) -> list[Recommendation]:
     """Store recommendations of one run; as they stand then.
 
     Those of the same period that are open are replaced and keep their ids, those decided stay. Of
@@ -45,22 +60,23 @@ def keep(tx: Tx, workspace: str, made: Sequence[Recommendation]) -> list[Recomme
     """
     if not made:
         return []
-    rows = sorted(made, key=lambda one: one.agent)
+    drafts = sorted(made, key=lambda draft: draft.one.agent)
     _lock(tx, workspace)
-    tx.insert_many(recommendations, [_row(one) for one in rows], tail=_REPLACE_OPEN)
-    period = rows[0].period
-    found = _to_compare(tx, workspace, [one.agent for one in rows], period)
-    latest: dict[str, Recommendation] = {}
-    for one in found:
-        if one.status == "open":
-            latest[one.agent] = max(latest.get(one.agent, one), one, key=_place)
-    late = {one.id for one in found if one.status == "open" and latest[one.agent] is not one}
+    tx.insert_many(recommendations, [draft.row for draft in drafts], tail=_REPLACE_OPEN)
+    period = drafts[0].one.period
+    places: defaultdict[str, list[tuple[int, int, str]]] = defaultdict(list)
+    kept: list[Recommendation] = []
+    by_id = {draft.one.id: draft.one for draft in drafts}
+    for row in _to_compare(tx, workspace, [draft.one.agent for draft in drafts], period):
+        document = None if row["id"] in by_id else json.loads(row["document"])
+        if row["period"] == period:
+            kept.append(by_id[row["id"]] if document is None else to_recommendation(row, document))
+        if row["status"] == "open":
+            until = by_id[row["id"]].until if document is None else document["until"]
+            places[row["agent"]].append((until, row["created_at"], row["id"]))
+    late = {id_ for its in places.values() for _, _, id_ in sorted(its)[:-1]}
     _supersede(tx, workspace, late)
-    kept = [
-        replace(one, status="superseded") if one.id in late else one
-        for one in found
-        if one.period == period
-    ]
+    kept = [replace(one, status="superseded") if one.id in late else one for one in kept]
     return sorted(kept, key=lambda one: one.agent)
 
 
@@ -69,10 +85,6 @@ def _lock(tx: Tx, workspace: str) -> None:
     if not tx.is_sqlite:
         query = select(workspaces.c.tag).where(workspaces.c.workspace == workspace)
         tx.connection.execute(query.with_for_update())
-
-
-def _place(one: Recommendation) -> tuple[int, int, str]:
-    return one.until, one.created_at, one.id
 
 
 def _supersede(tx: Tx, workspace: str, ids: Iterable[str]) -> None:
@@ -86,17 +98,20 @@ def _supersede(tx: Tx, workspace: str, ids: Iterable[str]) -> None:
         )
 
 
-def _to_compare(tx: Tx, workspace: str, agents: Iterable[str], period: str) -> list[Recommendation]:
+_COMPARED = f"{', '.join(COLUMNS)}, document"
+
+
+def _to_compare(tx: Tx, workspace: str, agents: Iterable[str], period: str) -> list[dict[str, Any]]:
     """What is open of these agents, and all of the period."""
-    table = recommendations.c
-    is_wanted = or_(table.status == "open", table.period == period)
-    found: list[Recommendation] = []
+    found: list[tuple[Any, ...]] = []
     for chunk in in_chunks(agents):
-        query = select(recommendations).where(
-            table.workspace == workspace, table.agent.in_(chunk), is_wanted
-        )
-        found += map(_read, tx.connection.execute(query))
-    return found
+        here = f"workspace = {tx.marks(1)} AND agent IN ({tx.marks(len(chunk), first=2)})"
+        mark = tx.marks(1, first=2 + len(chunk))
+        query = f"SELECT {_COMPARED} FROM recommendations WHERE {here}"
+        for which in f"period = {mark}", f"period <> {mark} AND status = 'open'":
+            found += tx.fetch(f"{query} AND {which}", [workspace, *chunk, period])
+    names = (*COLUMNS, "document")
+    return [dict(zip(names, row, strict=True)) for row in found]
 
 
 def get_recommendation(

@@ -36,12 +36,26 @@ class Wanted:
     until: int | None = None
 
 
-def add_reports(tx: Tx, workspace: str, batches: Sequence[Sequence[Report]]) -> list[list[Line]]:
+@value
+class Draft:
+    """A report as it is kept: written out before the transaction that others wait for."""
+
+    kind: Kind
+    period: str
+    row: tuple[Any, ...]
+
+
+def draft(report: Report) -> Draft:
+    """A report that may be kept."""
+    return Draft(kind=report.kind, period=report.period, row=_row(report))
+
+
+def add_reports(tx: Tx, workspace: str, batches: Sequence[Sequence[Draft]]) -> list[list[Line]]:
     """Store reports; where one of the kind and period is there it stays, and nothing is stored.
 
     The reports that are there now, as lines, in the order given.
     """
-    rows = [_row(report) for batch in batches for report in batch]
+    rows = [report.row for batch in batches for report in batch]
     tx.insert_many(reports, rows, tail="ON CONFLICT DO NOTHING")
     return [
         [

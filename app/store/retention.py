@@ -2,7 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Column, ColumnElement, Table, and_, delete, exists, or_, select, true, tuple_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Table,
+    and_,
+    delete,
+    exists,
+    not_,
+    or_,
+    select,
+    true,
+    tuple_,
+)
 
 from app.core.job_runs import HOUSE
 from app.core.keeping import Keep
@@ -23,6 +35,7 @@ from app.store.tables import (
     operation_days,
     operation_hours,
     operations,
+    pools,
     recommendations,
     reports,
     usage_events,
@@ -46,6 +59,7 @@ TIMES: Mapping[Table, Column[int]] = {
     operation_hours: operation_hours.c.start,
     operation_days: operation_days.c.start,
     complexity_feedback: complexity_feedback.c.created_at,
+    pools: pools.c.expires_at,
 }
 """The tables that have a rule, and by which of their moments rows grow old."""
 
@@ -77,6 +91,7 @@ def sweeps_of(tx: Tx, workspace: str, keep: Keep, now: int) -> list[Sweep]:
         operation_hours: keep.operation_hours_before,
         operation_days: keep.operation_days_before,
         complexity_feedback: keep.records_before,
+        pools: keep.allocations_before,
     }
     found = [Sweep(table=one.name, before=limits[one], now=now) for one in TIMES]
     return [one for one in found if _keys(tx, workspace, one, limit=1)]
@@ -115,11 +130,19 @@ def _may_go(table: Table, wanted: Sweep) -> ColumnElement[bool]:
         return _is_closed(wanted.now)
     if table is recommendations:
         return table.c.status != "open"
+    if table is cost_alerts:
+        return not_(_has_total())
     if table is reports:
         return _has_newer(reports, "kind")
     if table is job_runs:
         return and_(table.c.job != HOUSE, _has_newer(job_runs, "job"))
     return true()
+
+
+def _has_total() -> ColumnElement[bool]:
+    """Whether what an alert's window has spent is kept: the audit asks for its alerts."""
+    shared = ("workspace", "budget", "start", "key")
+    return exists().where(*(cost_totals.c[name] == cost_alerts.c[name] for name in shared))
 
 
 def _has_newer(table: Table, kind: str) -> ColumnElement[bool]:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import add, sub
 from typing import Any
 
 from app.core.analytics import CellName
@@ -19,8 +20,8 @@ from app.store.pacing import pause, unhurried
 Scopes = dict[str, dict[str, int]]
 """Tokens by agent and scope, as logged; those of which none were used are left out."""
 
-_SLICE_DAYS = 7
-"""Days that are read at once: what is in memory stays small beside what is added up."""
+_SLICE_DAYS, _SLICE_HOURS = 7, 7 * 24
+"""Days and hours that are read at once: what is in memory stays small beside what is added up."""
 
 _AGENTS = 5
 """Agents whose scopes are added up at a stretch."""
@@ -38,8 +39,7 @@ _SUMS = (
 )
 
 RUNS = f"family = '{RUN}'"
-_NOTHING = [0] * (2 + len(_SUMMED))
-_SCOPED = f"(family = '{SCOPE}' OR family = '{RUN}' AND scopes IS NOT NULL)"
+_SCOPED = f"(family = '{SCOPE}' OR family = '{RUN}' AND length(scopes) > 0)"
 
 
 @value
@@ -62,20 +62,24 @@ def read_sums(
     """
     if known is None:
         return Sums(window=window, cells=_summed(source, cover(*window, is_last=is_last)))
-    cells = {name: replace(cell) for name, cell in known.cells.items()}
+    cells = dict(known.cells)
     for name, cell in _summed(source, change(known.window, window)).items():
-        cells.setdefault(name, Cell()).add(cell)
+        if name in cells:
+            cell.add(cells[name])
+        cells[name] = cell
     return Sums(window=window, cells={name: cell for name, cell in cells.items() if cell.events})
 
 
 def _summed(source: Source, patches: Iterable[Patch]) -> dict[CellName, Cell]:
     totals: dict[CellName, list[int]] = {}
-    for sign, piece in _kept(source, patches):
-        rows = read_rows(source, piece, _SUMS, f"{RUNS} GROUP BY agent, key, key2")
+    for sign, rows in _read(source, patches, _SUMS, f"{RUNS} GROUP BY agent, key, key2"):
         for agent, complexity, profile, *sums in rows:
             name = (agent, complexity, profile)
-            held = totals.get(name, _NOTHING)
-            totals[name] = [was + sign * its for was, its in zip(held, sums, strict=True)]
+            held = totals.get(name)
+            if held is None:
+                totals[name] = sums if sign > 0 else [-its for its in sums]
+            else:
+                totals[name] = list(map(add if sign > 0 else sub, held, sums))
         pause()
     return {name: _cell(*map(int, sums)) for name, sums in totals.items() if any(sums)}
 
@@ -115,18 +119,17 @@ def read_scopes(source: Source, patches: Iterable[Patch]) -> Scopes:
     """The tokens of scopes: each row's are unpacked, so this takes longer than sums."""
     found: Scopes = {}
     what = "agent, key, used + unbudgeted, scopes"
-    for sign, piece in _kept(source, patches):
-        for part in _slices(piece):
-            packed: defaultdict[str, list[bytes]] = defaultdict(list)
-            for agent, scope, tokens, its in read_rows(source, part, what, _SCOPED):
-                if its is None:
-                    _add_tokens(found, agent, sign, {scope: tokens})
-                else:
-                    packed[agent].append(its)
-            for number, (agent, entries) in enumerate(packed.items()):
-                _add_tokens(found, agent, sign, unpack_tokens(b"".join(entries)))
-                if number % _AGENTS == _AGENTS - 1:
-                    pause()
+    for sign, rows in _read(source, patches, what, _SCOPED):
+        packed: defaultdict[str, list[bytes]] = defaultdict(list)
+        for agent, scope, tokens, its in rows:
+            if its is None:
+                _add_tokens(found, agent, sign, {scope: tokens})
+            else:
+                packed[agent].append(its)
+        for number, (agent, entries) in enumerate(packed.items()):
+            _add_tokens(found, agent, sign, unpack_tokens(b"".join(entries)))
+            if number % _AGENTS == _AGENTS - 1:
+                pause()
     return {
         agent: {scope: tokens for scope, tokens in its.items() if tokens}
         for agent, its in found.items()
@@ -170,6 +173,35 @@ def read_sketches(
             if name[0] in wanted
         }
         yield cells, {name: (b"".join(its), b"".join(taken[name])) for name, its in added.items()}
+
+
+def _read(
+    source: Source, patches: Iterable[Patch], what: str, where: str
+) -> Iterator[tuple[int, list[tuple[Any, ...]]]]:
+    """Rows of all agents with the sign of their patch: hours together, wide rows some days at a
+    time."""
+    hours: defaultdict[int, list[int]] = defaultdict(list)
+    for sign, piece in _kept(source, patches):
+        if piece.grain == HOUR:
+            hours[sign] += row_starts(piece)
+            continue
+        for part in (piece,) if _is_narrow(piece, what) else _slices(piece):
+            yield sign, read_rows(source, part, what, where)
+    for sign, starts in hours.items():
+        for first in range(0, len(starts), _SLICE_HOURS):
+            yield sign, _read_hours(source, starts[first : first + _SLICE_HOURS], what, where)
+
+
+def _read_hours(
+    source: Source, starts: Sequence[int], what: str, where: str
+) -> list[tuple[Any, ...]]:
+    tx = source.tx
+    sql = (
+        f"SELECT {what} FROM usage_cells WHERE workspace = {tx.marks(1)} AND grain = {HOUR}"
+        f" AND start IN ({tx.marks(len(starts), first=2)}) AND {where}"
+    )
+    with unhurried(tx):
+        return tx.fetch(sql, [source.workspace, *starts])
 
 
 def _kept(source: Source, patches: Iterable[Patch]) -> Iterator[tuple[int, Piece]]:

@@ -1,7 +1,7 @@
 """Hold events that are being booked against the budgets in USD that they count against."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from app.core.errors import BudgetExceeded
@@ -11,7 +11,7 @@ from app.core.spending import (
     Passed,
     Shares,
     Slot,
-    period,
+    due,
     shares_of,
     spend,
 )
@@ -19,7 +19,8 @@ from app.core.spending_words import alert_data, refusal
 from app.core.usage import UsageEvent
 from app.store.cell_reading import Marks
 from app.store.cost_alerts import add_alerts
-from app.store.cost_budgets import add_totals, read_budgets, read_totals, spent
+from app.store.cost_budgets import add_totals, read_budgets, read_totals
+from app.store.cost_sums import spent, spent_by_runs
 from app.store.database import Tx
 
 REMEMBERED = 10_000
@@ -52,7 +53,7 @@ class Ledger:
         shares = shares_of(self._budgets, events)
         if not shares:
             return list(events)
-        self._load(shares)
+        self._load(shares, events)
         outcome = spend(self._totals, shares, events, enforced=enforced)
         if isinstance(outcome, Passed):
             return refusal(outcome)
@@ -75,8 +76,9 @@ class Ledger:
         add_totals(self._tx, self._workspace, kept, self._newest)
         add_alerts(self._tx, self._workspace, self._alerts)
 
-    def _load(self, shares: Shares) -> None:
+    def _load(self, shares: Shares, events: Sequence[UsageEvent]) -> None:
         wanted: defaultdict[str, set[Slot]] = defaultdict(set)
+        newest = max(events[index].at for index, _, _ in shares)
         for _, budget, slot in shares:
             if budget.window != "event" and slot not in self._totals:
                 wanted[budget.name].add(slot)
@@ -84,15 +86,18 @@ class Ledger:
             found = read_totals(self._tx, self._workspace, name, slots)
             self._stored.update(found)
             self._totals.update(found)
-            for slot in slots - found.keys():
-                self._totals[slot] = self._before(self._by_name[name], slot)
+            self._count(self._by_name[name], slots - found.keys(), newest)
 
-    def _before(self, budget: CostBudget, slot: Slot) -> int:
-        """What a window has spent that nobody has counted yet: it may lie in the past."""
+    def _count(self, budget: CostBudget, slots: Collection[Slot], at: int) -> None:
+        """Take in what windows have spent that nobody has counted yet, and what is due of it."""
         if budget.window == "run":
-            return 0
-        start, end = period(budget.window, slot.start, budget.zone)
-        return spent(self._tx, self._workspace, budget, start, end)
+            runs = spent_by_runs(self._tx, self._workspace, budget, [one.key for one in slots])
+            before = {slot: runs[slot.key] for slot in slots}
+        else:
+            before = {slot: spent(self._tx, self._workspace, budget, slot) for slot in slots}
+        self._totals.update(before)
+        for slot, used in before.items():
+            self._alerts += due(budget, slot, used, at)
 
 
 def open_ledger(tx: Tx, workspace: str, marks: Marks) -> Ledger | None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from app.core.spending import CostBudget, Slot, Standing, period, slot_of
-from app.store.cost_budgets import read_totals, spent
+from app.core.spending import CostBudget, Slot, Standing, slot_of
+from app.store.cost_budgets import read_totals
+from app.store.cost_sums import spent
 from app.store.database import Tx
 
 
@@ -32,7 +33,4 @@ def _used(tx: Tx, workspace: str, budget: CostBudget, slot: Slot) -> int:
     found = read_totals(tx, workspace, budget.name, [slot]).get(slot)
     if found is not None:
         return found
-    if budget.window in ("run", "event"):
-        return 0
-    start, end = period(budget.window, slot.start, budget.zone)
-    return spent(tx, workspace, budget, start, end)
+    return spent(tx, workspace, budget, slot)

@@ -135,6 +135,14 @@ usage_events = Table(
     Column("fingerprint", LargeBinary, nullable=False),
     Index("usage_events_by_time", "workspace", "at", "id"),
     Index("usage_events_by_agent", "workspace", "agent", "at", "id"),
+    Index(
+        "usage_events_by_run",
+        "workspace",
+        "run_id",
+        "at",
+        sqlite_where=text("run_id IS NOT NULL"),
+        postgresql_where=text("run_id IS NOT NULL"),
+    ),
 )
 """Append-only. `scopes` and `details` (task, error, alerts, metadata) are JSON texts."""
 
@@ -241,6 +249,31 @@ cost_alerts = Table(
 
 BY_CODE_POINT = Text().with_variant(Text(collation="C"), "postgresql")
 """Texts that both databases put in the same order."""
+
+pools = Table(
+    "pools",
+    metadata,
+    Column("workspace", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("root", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("family", Text),
+    Column("idempotency_key", Text),
+    Column("request_hash", LargeBinary),
+    Column("answer", Text),
+    Index(
+        "pools_by_key",
+        "workspace",
+        "idempotency_key",
+        unique=True,
+        sqlite_where=text("idempotency_key IS NOT NULL"),
+        postgresql_where=text("idempotency_key IS NOT NULL"),
+    ),
+    postgresql_with=HOT,
+)
+"""Pools. A root's row has the whole `family` as JSON, and is what whoever changes it locks; the row
+of a pool that was carved out says where to look."""
 
 memories = Table(
     "memories",
@@ -416,6 +449,13 @@ recommendations = Table(
     Index("recommendations_by_period", "workspace", "period", "agent", unique=True),
     Index("recommendations_by_time", "workspace", "created_at", "id"),
     Index("recommendations_by_agent", "workspace", "agent", "created_at"),
+    Index(
+        "recommendations_open",
+        "workspace",
+        "agent",
+        sqlite_where=text("status = 'open'"),
+        postgresql_where=text("status = 'open'"),
+    ),
     postgresql_with=HOT,
 )
 """`document`: what was proposed and why, and how it was applied, as JSON."""

@@ -123,6 +123,8 @@ BODIES: dict[tuple[str, str], Any] = {
     },
     ("PUT", "/costs/budgets/{name}"): {"usd": 5, "window": "day"},
     ("PUT", "/costs/prices/{model}"): {"input": 1, "output": 2},
+    ("POST", "/pools"): {"tokens": 100},
+    ("POST", "/pools/{id}/transfer"): {"to": f"pool_{MARKER}", "tokens": 1},
     ("POST", "/operations"): {
         "type": "llm",
         "name": "plan",
@@ -158,7 +160,14 @@ def body_of(operation: Operation, workspace: str | None) -> dict[str, Any]:
     named = {"/allocate", "/usage", "/complexity", "/simulate", "/recommendations/run"}
     named |= {"/memories", "/memories/search"}
     named |= {"/costs/estimate", "/costs/predict", "/costs/recommend-model"}
-    named |= {"/complexity/feedback", "/operations", "/tokens/count", "/tokens/reports", "/minify"}
+    named |= {
+        "/pools",
+        "/complexity/feedback",
+        "/operations",
+        "/tokens/count",
+        "/tokens/reports",
+        "/minify",
+    }
     if workspace is not None and operation.path in named:
         body = {**body, "workspace": workspace}
     return {"json": body}
@@ -189,6 +198,7 @@ async def furnish(client: httpx.AsyncClient, workspace: str = ACME) -> Estate:
     await send("PUT", "/costs/budgets/known", params=here, json=budget)
     price = {"input": 7731, "output": 7731}
     await send("PUT", "/costs/prices/known", params=here, json=price)
+    pool = await send("POST", "/pools", json={"tokens": 7731, "name": MARKER, **here})
     measured = {"type": "llm", "name": MARKER, "run_id": MARKER, "duration_seconds": 1, **here}
     started = datetime.now(UTC).isoformat()
     await send("POST", "/operations", json={**measured, "started_at": started})
@@ -213,6 +223,7 @@ async def furnish(client: httpx.AsyncClient, workspace: str = ACME) -> Estate:
     key = await send("POST", "/keys", json={"name": MARKER, "scopes": ["admin"]})
     estate.ids = {
         "/allocations/{id}": [one["id"] for one in allocations],
+        "/pools/{id}": [pool["id"]],
         "/memories/{id}": [one["id"] for one in made["items"]],
         "/memories/lifecycle/{kind}": ["archival", "duplicates", "promotions"],
         "/memories/lifecycle/actions/{id}": [applied["action_id"]],

@@ -416,22 +416,6 @@ async def test_what_is_selected_is_loaded(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "field",
-    [{"pool": "pool_1"}],
-    ids=lambda field: next(iter(field)),
-)
-async def test_what_is_not_built_yet_says_so(
-    light_client: httpx.AsyncClient, field: dict[str, Any]
-) -> None:
-    response = await light_client.post("/allocate", json={"agent": "dbt-expert", **field})
-
-    problem = response.json()
-    assert (response.status_code, problem["code"]) == (422, "not_available")
-    assert problem["errors"][0]["loc"] == ["body", next(iter(field))]
-    assert (await light_client.get("/allocations")).json()["items"] == []
-
-
-@pytest.mark.parametrize(
     "body",
     [
         {},

@@ -1,6 +1,10 @@
 """Costs over HTTP: priced or unpriced, never free; held against budgets; looked back at."""
 
 import asyncio
+import csv
+import gzip
+import json
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,8 +14,12 @@ from typing import Any
 import httpx
 import pytest
 
+from app.api.schemas.usage_lines import write_line
+from app.core.transcripts import Transcript
 from app.flows.audit import audit
+from tests.data import data_dir
 from tests.running import Running, running
+from tests.transcripts import said, usage
 
 CALL: dict[str, Any] = {
     "agent": "specialists/dbt-expert",
@@ -112,6 +120,26 @@ async def test_a_providers_usage_is_taken_as_it_is(client: httpx.AsyncClient) ->
     assert found["cost_usd"] == "0.04355025"
 
 
+async def test_calls_of_imported_logs_cost_what_their_cached_tokens_cost(
+    client: httpx.AsyncClient,
+) -> None:
+    spent = usage(130_213, 10, read=128_955, written=1_253)
+    read = Transcript(workspace="default", now=datetime.now(UTC))
+    calls = [*read.take(said("msg_01AAAAAAAAAAAAAAAA", 1, spent, model="claude-sonnet-4-5"), 1)]
+    (call,) = [*calls, *read.rest(is_over=True)[0]]
+    line = write_line(call.event)
+    bad = {**line, "id": "bad", "cache_write_tokens": 1_259}
+    lines = "\n".join(map(json.dumps, (line, bad)))
+    report = await ok(await client.post("/usage/import", content=lines))
+    assert report["imported"] == 1
+    assert report["refused"][0]["reason"].startswith("cache_write_tokens: with cached_tokens")
+    (found,) = await listed(client)
+    assert (found["input_tokens"], found["cache_write_tokens"]) == (130_213, 1_253)
+    assert found["cost_usd"] == "0.04355025"
+    exported = (await client.get("/usage/export")).json()
+    assert exported["cache_write_tokens"] == 1_253
+
+
 async def test_a_finish_is_priced_by_its_allocations_model_and_says_exceeded(
     client: httpx.AsyncClient,
 ) -> None:
@@ -160,6 +188,55 @@ async def test_a_run_of_five_stages_costs_alerts_and_stops_at_its_limit(
     for run_id, status in (("r", 409), ("s", 201)):
         asked = {"agent": "dbt-expert", "run_id": run_id}
         assert (await client.post("/allocate", json=asked)).status_code == status
+
+
+async def test_real_agent_loops_cost_what_their_calls_cost_and_stop_at_their_limit(
+    client: httpx.AsyncClient,
+) -> None:
+    """2,454 calls of gpt-4o: what a call knew already was cached."""
+    with gzip.open(data_dir() / "traces" / "tau_airline.csv.gz", "rt") as lines:
+        calls = [
+            {k: float(v) for k, v in row.items() if k in NUMBERS} for row in csv.DictReader(lines)
+        ]
+    costs = [
+        _gpt_4o(int(c["need"]), min(int(c["known"]), int(c["need"])), int(c["out"])) for c in calls
+    ]
+    limit = Decimal("0.05")
+    await budget(client, "loops", usd=str(limit), window="run")
+    events = [
+        {
+            "agent": "airline",
+            "budget_tokens": None,
+            "used_tokens": int(one["need"]),
+            "model": "gpt-4o",
+            "input_tokens": int(one["need"]),
+            "cached_tokens": min(int(one["known"]), int(one["need"])),
+            "output_tokens": int(one["out"]),
+            "run_id": str(one["session"]),
+        }
+        for one in calls
+    ]
+    assert (await book(client, *events))["accepted"] == len(events) == 2_454
+    found = await ok(await client.get("/costs/breakdown"))
+    assert (Decimal(found["total_usd"]), found["unpriced"]) == (sum(costs), 0)
+    spent: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for event, cost in zip(events, costs, strict=True):
+        spent[event["run_id"]] += cost
+    assert len(spent) > 10
+    over = {run for run, usd in spent.items() if usd >= limit}
+    history = (await ok(await client.get("/costs/alerts?limit=1000")))["items"]
+    assert {one["key"] for one in history if one["level"] == "budget_exceeded"} == over
+    for run in (min(over), min(spent.keys() - over)):
+        stands = await ok(await client.get(f"/costs/budgets/loops/check?run_id={run}"))
+        assert (Decimal(stands["used_usd"]), stands["allowed"]) == (spent[run], run not in over)
+
+
+NUMBERS = ("need", "out", "known", "session")
+
+
+def _gpt_4o(sent: int, cached: int, made: int) -> Decimal:
+    """By hand: 2.50, 1.25 and 10 USD a million."""
+    return (Decimal("2.5") * (sent - cached) + Decimal("1.25") * cached + 10 * made) / 1_000_000
 
 
 async def test_many_spenders_do_not_pass_a_hard_budget_by_a_nano(client: httpx.AsyncClient) -> None:
@@ -216,6 +293,15 @@ async def test_what_get_gives_put_takes(client: httpx.AsyncClient) -> None:
     refused(await client.get("/costs/budgets/b"), 404, "not_found")
     refused(await client.delete("/costs/budgets/b"), 404, "not_found")
     refused(await client.get("/costs/budgets/b/check"), 404, "not_found")
+
+
+async def test_a_breakdown_by_day_that_begins_on_the_last_day_of_all_is_empty(
+    client: httpx.AsyncClient,
+) -> None:
+    await book(client, CALL)
+    for since in ("9999-12-31", "9999-12-31T23:59:59Z"):
+        found = await ok(await client.get(f"/costs/breakdown?by=day&since={since}"))
+        assert (found["items"], found["calls"]) == ([], 0), since
 
 
 async def test_the_items_of_a_breakdown_sum_to_its_total(client: httpx.AsyncClient) -> None:
@@ -349,6 +435,24 @@ async def test_the_cheapest_model_that_is_good_enough(client: httpx.AsyncClient)
     refused(await client.post("/costs/recommend-model", json=body), 404, "not_found")
 
 
+@pytest.mark.parametrize("amount", ["NaN", "-NaN", "sNaN123", "Infinity", "-1", -1, "1e99", True])
+async def test_no_amount_that_cannot_be_spent_is_taken_for_one(
+    light_client: httpx.AsyncClient, amount: Any
+) -> None:
+    body = {"input_tokens": 1, "output_tokens": 1, "quality": "low", "budget": amount}
+    answer = await light_client.post("/costs/recommend-model", json=body)
+    problem = refused(answer, 422, "invalid_request")
+    assert problem["errors"][0]["loc"][:2] == ["body", "budget"]
+
+
+@pytest.mark.parametrize("name", ["5", "NaN", "-inf", "1e3", "0.50", "1_000"])
+async def test_a_name_that_reads_as_an_amount_is_refused(
+    light_client: httpx.AsyncClient, name: str
+) -> None:
+    answer = await light_client.put(f"/costs/budgets/{name}", json={"usd": 5, "window": "day"})
+    assert "number" in refused(answer, 422, "invalid_request")["detail"]
+
+
 async def test_recommendations_save_money_once_events_are_priced(
     client: httpx.AsyncClient,
 ) -> None:
@@ -425,6 +529,7 @@ async def test_a_day_is_over_at_midnight_of_its_zone(service: Running) -> None:
         {"usd": 5, "thresholds": {"fatal": 1}},
         {"usd": 5, "scope": {"user": "a", "project": "b"}},
         {"usd": 5, "timezone": "Mars/Olympus"},
+        {"usd": 5, "timezone": "localtime"},
         {"usd": 5, "name": "another"},
         {},
     ],

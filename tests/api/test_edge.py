@@ -86,6 +86,7 @@ async def test_head_is_no_fault(light_client: httpx.AsyncClient) -> None:
         b"[" * 1_000_000,
         b'{"agent": "x", "max_tokens": ' + b"9" * 100_000 + b"}",
         b'{"agent": {"a": {"b": []}}}',
+        b'{"agent": "x", "agent": "x"}',
     ],
     ids=lambda raw: repr(raw[:44]),
 )
@@ -97,12 +98,6 @@ async def test_a_body_that_is_no_json_of_ours(
     response = await light_client.post(path, content=raw, headers=headers)
     assert_problem(response, 422)
     assert len(response.content) < 3_000
-
-
-async def test_of_equal_keys_the_last_counts(light_client: httpx.AsyncClient) -> None:
-    raw = b'{"max_tokens": 1, "max_tokens": 2}'
-    response = await light_client.post("/allocate", content=raw)
-    assert response.json()["budget"]["tokens"] == 2
 
 
 @pytest.mark.parametrize("path", ["/allocate", "/usage", "/allocations/alc_x_00000/loads"])
@@ -373,8 +368,11 @@ async def test_a_sqlite_file_that_another_program_holds(light_service: Running) 
         other.execute("BEGIN IMMEDIATE")
         await assert_degraded(light_service.client, id_, 503, "unavailable")
         assert (await light_service.client.get(f"/allocations/{id_}")).status_code == 200
+        held = await light_service.client.get("/readyz")
+        assert held.status_code == 503
+        assert held.json()["checks"]["writer"] != "ok"
         other.execute("ROLLBACK")
-
+    assert (await light_service.client.get("/readyz")).status_code == 200
     await assert_healed(light_service.client, id_)
 
 

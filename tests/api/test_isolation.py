@@ -147,6 +147,32 @@ async def test_a_bound_key_neither_sees_nor_changes_anything_elsewhere(
     assert rows_but_heads(store, foreign) == before
 
 
+async def test_a_budget_in_usd_is_made_where_its_body_says(guarded: Running) -> None:
+    body = {"usd": 5, "window": "day"}
+
+    async def put(key: str, **named: Any) -> httpx.Response:
+        params = {"workspace": named.pop("query")} if "query" in named else {}
+        headers, path = bearer(key), "/costs/budgets/b"
+        return await guarded.client.put(
+            path, headers=headers, params=params, json={**body, **named}
+        )
+
+    two = await make_key(guarded.client, scopes=["admin"], workspaces=["beta", "gamma"])
+    own = await make_key(guarded.client, scopes=["admin"], workspaces=["default", "gamma"])
+    for answer, home in (
+        (await put(two, workspace="gamma"), "gamma"),
+        (await put(two, scope={"workspace": "beta"}), "beta"),
+        (await put(two, query="gamma"), "gamma"),
+        (await put(own, workspace="gamma"), "gamma"),
+        (await put(own), "default"),
+    ):
+        assert answer.status_code in (200, 201), answer.text
+        assert answer.json()["workspace"] == home
+    assert (await put(two)).json()["code"] == "workspace_needed"
+    assert (await put(two, workspace="default")).status_code == 404
+    assert (await put(two, query="gamma", workspace="beta")).status_code == 422
+
+
 def rows_but_heads(store: Store, workspaces: list[str]) -> list[str]:
     """The rows of workspaces, but for the counters of everybody's changes."""
     counters = ("policy_heads", "cost_heads")

@@ -118,6 +118,16 @@ async def test_a_key_ends_when_it_was_said_to(guarded: Running) -> None:
     assert await status(client, renewed.json()["secret"]) == 401
 
 
+@pytest.mark.parametrize("grace", [True, "60", 60.0, None, -1])
+async def test_the_grace_of_an_old_secret_is_a_whole_number(
+    guarded: Running, grace: object
+) -> None:
+    made = await make(guarded.client)
+    path = f"/keys/{made['id']}/rotate"
+    answer = await guarded.client.post(path, headers=bearer(ADMIN), json={"grace_seconds": grace})
+    assert answer.status_code == 422
+
+
 async def test_while_a_key_rotates_two_secrets_are_good(guarded: Running) -> None:
     client = guarded.client
     clock = guarded.set_clock()

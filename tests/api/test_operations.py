@@ -136,6 +136,11 @@ async def test_what_could_run_side_by_side(client: httpx.AsyncClient) -> None:
     (ignored,) = found["ignored"]
     assert (ignored["name"], ignored["depends_on"]) == ("write", "nobody")
 
+    short = await get(client, "parallelism", run_id="r", limit="1")
+    assert (short["groups"], short["critical_path"]) == ([["search"]], ["plan"])
+    totals = ("groups_total", "critical_total", "ignored_total")
+    assert [short[name] for name in totals] == [found[name] for name in totals] == [2, 3, 1]
+
     missing = await client.get("/operations/parallelism", params={"run_id": "none"})
     assert missing.status_code == 404
     assert (await client.get("/operations/parallelism")).status_code == 422
@@ -253,6 +258,7 @@ async def test_too_many_at_once_are_refused(light_client: httpx.AsyncClient) -> 
         ("statistics", {"since": "soon"}),
         ("statistics", {"stray": "1"}),
         ("parallelism", {"run_id": "a\nb"}),
+        ("parallelism", {"run_id": "a", "limit": "1001"}),
     ],
 )
 async def test_bad_questions_are_refused(

@@ -523,9 +523,13 @@ async def test_the_real_profiles_file_is_imported_unchanged(
     assert await tokens(client, agent="data-architect", complexity="multi-system") == 150_000
 
 
-@pytest.mark.parametrize("format", ["json", "yaml"])
+@pytest.mark.parametrize(
+    "asked",
+    [{"format": "json"}, {"format": "yaml"}, {"format": "json", "of": "workspaces"}],
+    ids=lambda asked: "-".join(asked.values()),
+)
 async def test_export_and_import_is_a_fixed_point(
-    light_client: httpx.AsyncClient, sqlite_url: str, tmp_path: Path, format: str
+    light_client: httpx.AsyncClient, sqlite_url: str, tmp_path: Path, asked: dict[str, str]
 ) -> None:
     await load(light_client, FILE)
     await light_client.put("/profiles/mine", json=PROFILE)
@@ -533,7 +537,7 @@ async def test_export_and_import_is_a_fixed_point(
     await light_client.put("/users/ann", json={"profile": "mine"})
     signal = {"tier": "simple", "name": "peek", "pattern": "peek", "weight": 0.5}
     await load(light_client, {"signals": [signal], "default_profile": "mine"})
-    exported = (await light_client.get("/config/export", params={"format": format})).content
+    exported = (await light_client.get("/config/export", params=asked)).content
 
     before = [(await light_client.get(path)).json() for path in ("/workspaces", "/config")]
     for replace in (False, True):
@@ -544,13 +548,24 @@ async def test_export_and_import_is_a_fixed_point(
         }
     after = [(await light_client.get(path)).json() for path in ("/workspaces", "/config")]
     assert after == before, "an import of what holds made a version"
-    again = (await light_client.get("/config/export", params={"format": format})).content
+    again = (await light_client.get("/config/export", params=asked)).content
     assert again == exported
     async with running(f"sqlite:///{tmp_path / 'other.db'}") as other:
         moved = await load(other.client, exported, replace=True)
         assert moved.status_code == 200, moved.text
-        copied = await other.client.get("/config/export", params={"format": format})
+        copied = await other.client.get("/config/export", params=asked)
         assert copied.content == exported
+
+
+async def test_workspaces_are_written_alike_as_yaml_and_as_json(
+    light_client: httpx.AsyncClient,
+) -> None:
+    as_yaml = await light_client.get("/config/export", params={"format": "yaml"})
+    as_json = await light_client.get("/config/export", params={"of": "workspaces"})
+    assert as_json.headers["content-type"] == "application/json"
+    assert as_json.json() == yaml.safe_load(as_yaml.text)
+    refused = await light_client.get("/config/export", params={"format": "yaml", "of": "profiles"})
+    assert (refused.status_code, "format=json" in refused.json()["detail"]) == (422, True)
 
 
 async def test_a_dry_run_says_what_would_change_and_changes_nothing(

@@ -123,3 +123,25 @@ async def test_bad_reports_are_refused(
 ) -> None:
     answer = await light_client.post("/tokens/reports", json=body)
     assert answer.status_code == 422, answer.text
+
+
+async def test_texts_that_would_take_long_are_refused_with_what_to_do(
+    light_client: httpx.AsyncClient,
+) -> None:
+    most = "word " * 600_000
+    assert (await count(light_client, text=most))["total"] == 600_001
+    for path, body, words in (
+        ("/tokens/count", {"text": most + "x"}, "several requests"),
+        ("/tokens/count", {"texts": [most, "x"]}, "several requests"),
+        ("/tokens/count", {"text": "ab" * 400_000}, "without a blank"),
+        ("/tokens/count", {"texts": [" " * 9_999] * 110}, "without a blank"),
+        ("/minify", {"context": {"a": "ab" * 400_000}, "max_tokens": 9}, "without a blank"),
+        (
+            "/tokens/reports",
+            {"model": "claude", "reports": [{"text": most + "x", "tokens": 9}]},
+            "several requests",
+        ),
+    ):
+        answer = await light_client.post(path, json=body)
+        assert answer.status_code == 422, answer.text
+        assert words in answer.text

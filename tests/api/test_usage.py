@@ -215,6 +215,46 @@ async def test_filters_choose_events(client: httpx.AsyncClient) -> None:
     assert await ids(project="p1", user="u0") == "3"
 
 
+async def test_a_runs_events_are_found_by_its_id_alone(client: httpx.AsyncClient) -> None:
+    base = datetime(2026, 3, 1, tzinfo=UTC)
+    runs = ["a", "b", None, "a ü/%", "A", ""]
+    for number in range(18):
+        named = runs[number % 6]
+        facts = {
+            "id": f"{number:02}",
+            "agent": f"t/{number % 4}",
+            "timestamp": (base + timedelta(hours=number)).isoformat(),
+            **({"run_id": named} if named else {}),
+        }
+        await book(client, {**RUN, **facts})
+    await book(client, {**RUN, "id": "x", "run_id": "a", "workspace": "legal"})
+
+    async def ids(**filters: Any) -> list[str]:
+        found = await listed(client, **filters)
+        assert {one["run_id"] for one in found} <= {filters["run_id"]}
+        return [one["id"] for one in found]
+
+    assert await ids(run_id="a") == ["12", "06", "00"]  # the newest first
+    assert await ids(run_id="b") == ["13", "07", "01"]
+    assert await ids(run_id="a ü/%") == ["15", "09", "03"]
+    assert await ids(run_id="A") == ["16", "10", "04"]
+    assert await ids(run_id="nobody's") == []
+    assert await ids(run_id="a", workspace="legal") == ["x"]
+    assert await ids(run_id="a", agent="t/2") == ["06"]
+    assert await ids(run_id="a", since="2026-03-01T06:00:00Z", until="2026-03-01T12:00:00Z") == [
+        "06"
+    ]
+    walked: list[str] = []
+    asked: dict[str, Any] = {"run_id": "a", "limit": 1}
+    while True:
+        page = (await client.get("/usage", params=asked)).json()
+        walked += [one["id"] for one in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        asked["cursor"] = page["next_cursor"]
+    assert walked == ["12", "06", "00"]
+
+
 async def test_a_walk_returns_each_event_once_while_new_ones_arrive(
     client: httpx.AsyncClient,
 ) -> None:

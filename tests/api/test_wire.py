@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -103,6 +104,8 @@ NO_HTTP = [
     + b"transfer-encoding: chunked\r\n\r\n"
     + b"f" * 19
     + b"\r\n",
+    b"GET /healthz HTTP/1.1\r\n\r\n",
+    b"GET /healthz HTTP/1.1\r\n" + HOST + b"host: y\r\n\r\n",
     b"GET /healthz HTTP/1.1\r\n" + HOST + b"x : a\r\n\r\n",
     b"GET /healthz HTTP/1.1\r\n" + HOST + b"x: a\r\n b\r\n\r\n",
     b"GET /healthz HTTP/1.1\r\n" + HOST + b"x: a\x00b\r\n\r\n",
@@ -112,6 +115,36 @@ NO_HTTP = [
 @pytest.mark.parametrize("raw", NO_HTTP, ids=lambda raw: repr(raw[-44:]))
 async def test_what_is_no_http_is_400_and_the_end(address: Address, raw: bytes) -> None:
     assert problem_in(await say(address, raw)) == (400, "bad_request")
+
+
+async def test_who_speaks_the_older_http_may_leave_out_the_host(address: Address) -> None:
+    assert (await say(address, b"GET /healthz HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 200")
+
+
+async def test_the_log_counts_what_is_no_http(
+    address: Address, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire.LOG, "filters", [wire.Seldom()])
+    for _ in range(20):
+        await say(address, b"GARBAGE\r\n\r\n")
+    assert caplog.messages == ["Invalid HTTP request received."]
+    monkeypatch.setattr(wire, "LOG_SECONDS", 0.01)
+    wire.LOG.warning("another")
+    await asyncio.sleep(0.05)
+    wire.LOG.warning("another")
+    assert caplog.messages[1:] == ["another", "another"]
+
+
+def test_the_log_says_how_often_it_was_silent(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire.LOG, "filters", [wire.Seldom()])
+    monkeypatch.setattr(wire, "LOG_SECONDS", 0.5)
+    for _ in range(3):
+        wire.LOG.warning("no HTTP")
+    time.sleep(0.6)
+    wire.LOG.warning("no HTTP")
+    assert caplog.messages == ["no HTTP", "no HTTP (2 more since the last line)"]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,13 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from membudget import AsyncClient, Client
 
 OURS = "membudget."
-PARTS = ("membudget.parts", "membudget.speed_parts", "membudget.memories")
+PARTS = (
+    "membudget.cost_parts",
+    "membudget.memories",
+    "membudget.parts",
+    "membudget.speed_parts",
+)
+AWAITED_PARTS = tuple(name.replace("membudget.", "membudget.async_") for name in PARTS)
 
 
 class Awaited:
@@ -24,7 +30,7 @@ class Awaited:
         found = getattr(self._inner, name)
         if inspect.ismethod(found):
             return self._blocking(found)
-        if type(found).__module__.endswith(("async_parts", "async_speed_parts", "async_memories")):
+        if type(found).__module__ in AWAITED_PARTS:
             return Awaited(found, self._portal)
         return found
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -14,10 +15,12 @@ from membudget.costs import (
     CostAlert,
     CostAlertLevel,
     CostBudgetExceeded,
-    CostTracker,
-    PredictedCost,
     Price,
 )
+from membudget.costs import CostTracker as AnyTracker
+
+CostTracker = partial(AnyTracker, client=False)
+"""Without a service; with one: `tests/client/faces/test_cost_documents.py`."""
 
 MODELS = sorted(PUBLISHED)
 FLAT = [name for name in MODELS if PUBLISHED[name].above is None]
@@ -225,7 +228,7 @@ def test_a_callback_that_fails_keeps_nobody_else_from_hearing() -> None:
 
 
 def test_days_are_told_apart_and_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("membudget.costs.MOST_NAMES", 2)
+    monkeypatch.setattr("membudget._tally.MOST_NAMES", 2)
     moments = iter([datetime(2026, 3, 14, tzinfo=UTC) + timedelta(days=at) for at in range(9)])
     tracker = CostTracker(now=lambda: next(moments))
     for stage in "abcd":
@@ -254,51 +257,3 @@ def test_dollars_get_along_with_floats(usd: Decimal, other: float) -> None:
     assert hash(money) == hash(usd)
     assert Usd("0.1") == 0.1
     assert UNPRICED != UNPRICED
-
-
-def test_the_snippet_of_the_originals_runs() -> None:
-    # 004, "Cost Optimization Usage"
-    cost_tracker = CostTracker(
-        budget_usd=50.0,
-        alert_thresholds={
-            CostAlertLevel.WARNING: 0.50,  # 50% of budget
-            CostAlertLevel.CRITICAL: 0.75  # 75% of budget
-        }
-    )  # fmt: skip
-
-    # Estimate cost before operation
-    estimated_cost = cost_tracker.estimate_cost(
-        model_name="gpt-4o-mini",
-        estimated_input_tokens=1000,
-        estimated_output_tokens=500
-    )  # fmt: skip
-
-    # Predict total cost
-    predicted = cost_tracker.predict_total_cost(
-        current_cost=10.0,
-        remaining_stages=[
-            ("stage_6", "gpt-4o-mini", 1000, 500),
-            ("stage_7", "gpt-4o-mini", 800, 400)
-        ]
-    )  # fmt: skip
-
-    # Get cost breakdown
-    breakdown = cost_tracker.get_cost_breakdown()
-
-    # Recommend model
-    best_model, cost = cost_tracker.recommend_model(
-        stage_name="scene_drafting",
-        estimated_input_tokens=1000,
-        estimated_output_tokens=500,
-        current_cost=10.0,
-        quality_requirement="medium"
-    )  # fmt: skip
-
-    assert f"{estimated_cost:.5f}" == "0.00045"
-    assert estimated_cost + 10.0 == Decimal("10.00045")
-    assert predicted == Decimal("10.00081")
-    assert isinstance(predicted, PredictedCost)
-    assert predicted.remaining == (("stage_6", Decimal("0.00045")), ("stage_7", Decimal("0.00036")))
-    assert breakdown["by_stage"] == {}
-    assert (best_model, cost) == ("gpt-4o-mini", Decimal("0.00045"))
-    assert cost_tracker.check_budget()

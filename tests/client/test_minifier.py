@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -9,9 +10,12 @@ from hypothesis import strategies as st
 
 from app.core.minifying_pieces import HEAD, pieces_of
 from membudget import _tokens
-from membudget.minifier import ContextMinifier, MinifiedContext
+from membudget.minifier import ContextMinifier as AnyMinifier
+from membudget.minifier import MinifiedContext
 from tests.core.markdown import MARKDOWN, WORDS
 
+ContextMinifier = partial(AnyMinifier, client=False)
+"""Without a service; with one: `tests/client/faces/test_speed.py`."""
 CONTEXTS = st.dictionaries(
     st.sampled_from(["story_bible", "previous_scene", "budget", "log"]),
     st.one_of(MARKDOWN, st.text(max_size=200)),
@@ -22,7 +26,7 @@ COUNTS = st.sampled_from([None, len, lambda text: len(text.split())])
 
 def minified(
     context: dict[str, str], most: int, count: object, **how: object
-) -> tuple[MinifiedContext, ContextMinifier]:
+) -> tuple[MinifiedContext, AnyMinifier]:
     minifier = ContextMinifier(most, count=count)  # type: ignore[arg-type]
     return minifier.minify_context(context, **how), minifier  # type: ignore[arg-type]
 
@@ -144,6 +148,9 @@ def test_counts_are_exact_where_a_tokenizer_is_there_and_say_so() -> None:
     assert made.exactness == "exact"
     assert minifier.count_tokens("hello world") == 2
     assert ContextMinifier(count=len).minify_context({"a": text}).exactness == "given"
+    for model, said in (("openai/gpt-4o", "exact"), ("claude-sonnet-4-5", "heuristic")):
+        here = ContextMinifier(50, model=model, client=False)
+        assert here.minify_context({"a": text}).exactness == said
 
 
 def test_without_a_tokenizer_four_characters_are_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,18 +182,3 @@ def test_the_same_again_is_remembered_and_nobody_s_copy_is_shared() -> None:
     assert len(calls) > seen
     with pytest.raises(ValueError, match="max_tokens"):
         ContextMinifier(-1)
-
-
-def test_the_snippet_of_the_originals_runs() -> None:
-    long_text = "The harbour lies in fog. " * 400
-    # 004, "Performance Optimization Usage"
-    minifier = ContextMinifier(max_tokens=2000)
-    minified = minifier.minify_context(
-        context={"story_bible": long_text, "previous_scene": long_text},
-        important_keys=["story_bible"]
-    )  # fmt: skip
-    assert minified["story_bible"] == long_text
-    assert minified.is_over_budget
-    assert minified.dropped == [
-        {"key": "previous_scene", "tokens": minifier.count_tokens(long_text), "sections": []}
-    ]

@@ -230,6 +230,9 @@ def test_usage_goes_out_and_in_as_lines(client: Any) -> None:
     assert (again.imported, again.duplicates) == (0, 1)
 
 
+PROFILE = {"base_budget": 100, "max_budget": 200, "scope_weights": {"global": 1}}
+
+
 @pytest.mark.parametrize("strict", [True])
 def test_errors_are_typed_and_say_what_to_do(client: Any, strict: bool) -> None:
     with pytest.raises(UnknownAgent) as unknown:
@@ -240,6 +243,8 @@ def test_errors_are_typed_and_say_what_to_do(client: Any, strict: bool) -> None:
     assert invalid.value.status == 422
     assert invalid.value.errors[0]["loc"][-1] == "complexity"
     with pytest.raises(errors.NotAvailable):
+        client.profiles.put("p", {**PROFILE, "mode": "adaptive"})
+    with pytest.raises(errors.NotFound):
         client.allocate("dbt-expert", pool="p")
     with pytest.raises(errors.NotFound):
         client.get_allocation("alc_nobody")

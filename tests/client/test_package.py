@@ -23,7 +23,7 @@ LOADED = "import sys; {}; print(*sorted({{name.partition('.')[0] for name in sys
 
 OFFLINE = """
 import json, sys
-from membudget import Client, _core
+from membudget import Client, TaskComplexityDetector, _core
 with Client("http://127.0.0.1:9", retries=0, spool=sys.argv[1]) as client:
     found = client.allocate(
         "dbt-exprt",
@@ -41,6 +41,17 @@ with Client("http://127.0.0.1:9", retries=0, spool=sys.argv[1]) as client:
         "spooled": client.track(agent="a", budget_tokens=1, used_tokens=1).spooled,
         "app": "app" in sys.modules,
     }
+own = {"signals": [{"tier": "simple", "name": "peek", "pattern": "peek"}]}
+profiles = _core.shipped_profiles() | own
+profiles["profiles"]["specialist-narrow"]["base_budget"] = 10_000
+with open(sys.argv[1] + ".json", "w") as file:
+    json.dump(profiles, file)
+with Client("http://127.0.0.1:9", retries=0, spool=False, fallback=sys.argv[1] + ".json") as client:
+    found = client.allocate("dbt-expert", complexity="medium")
+    data |= {"own_tokens": found.tokens, "own_reason": found.degraded_reason}
+detector = TaskComplexityDetector()
+detector.complexity_signals["simple"].append("peek")
+data["own_tier"] = detector.detect_complexity("Analyze and troubleshoot slow queries")[0]
 for name in set(_core.MODULES) - {"loader", "tokens"}:
     getattr(_core, name)
 print(json.dumps(data, default=str))
@@ -165,6 +176,15 @@ def test_the_wheel_decides_without_the_server(site: Path, tmp_path: Path) -> Non
     assert said["shipped"] == json.loads(json.dumps(_core.shipped(), default=str))
     assert (said["agent"], said["tokens"]) == ("specialists/dbt-expert", 30_000)
     assert (said["selected"], said["tier"], said["spooled"]) == (["a"], "multi-system", 1)
+
+
+def test_signals_of_your_own_say_what_they_take(site: Path, tmp_path: Path) -> None:
+    said = json.loads(run(OFFLINE, str(tmp_path / "spool"), path=str(site), isolated=True))
+    assert said["own_tokens"] == 10_000
+    assert "are left out: signals of your own take RE2" in said["own_reason"]
+    assert "pip install 'membudget[detect]'" in said["own_reason"]
+    assert "syntax" not in said["own_reason"]
+    assert said["own_tier"] == "complex"
 
 
 def test_the_wheel_holds_what_it_needs_and_no_more(wheel: Path) -> None:

@@ -1,7 +1,7 @@
 """Laws of measuring: nothing is counted twice or lost, and what is said to be saved can be."""
 
-import logging
 import threading
+from functools import partial
 
 import anyio
 import pytest
@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from membudget.profiler import (
     OperationType,
     PerformanceOptimizer,
-    PerformanceProfiler,
 )
+from membudget.profiler import PerformanceProfiler as AnyProfiler
+
+PerformanceProfiler = partial(AnyProfiler, client=False)
+"""Without a service; with one: `tests/client/faces/test_speed.py`."""
 
 
 class Clock:
@@ -31,13 +34,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def profiler(clock: Clock) -> PerformanceProfiler:
+def profiler(clock: Clock) -> AnyProfiler:
     return PerformanceProfiler(clock=clock)
 
 
-def spend(
-    profiler: PerformanceProfiler, clock: Clock, kind: str, name: str, seconds: float
-) -> None:
+def spend(profiler: AnyProfiler, clock: Clock, kind: str, name: str, seconds: float) -> None:
     profiler.start_operation("1", kind, name)
     clock.at += seconds
     profiler.end_operation("1", kind, name)
@@ -106,7 +107,7 @@ def test_bottlenecks_are_all_that_reach_the_share_and_worst_first(
 
 
 def test_time_inside_another_operation_is_the_inner_one_s(
-    profiler: PerformanceProfiler, clock: Clock
+    profiler: AnyProfiler, clock: Clock
 ) -> None:
     with profiler.measure(OperationType.STAGE, "draft"):
         clock.at += 1
@@ -142,7 +143,7 @@ async def test_tasks_side_by_side_do_not_count_as_each_other_s_parts() -> None:
     assert await profiler.profile_async_operation("x", "own", "awaited", work(0)) == "0"
 
 
-def test_functions_are_measured_by_a_decorator(profiler: PerformanceProfiler, clock: Clock) -> None:
+def test_functions_are_measured_by_a_decorator(profiler: AnyProfiler, clock: Clock) -> None:
     @profiler.profiled(OperationType.MEMORY)
     def plain(a: int) -> int:
         clock.at += a
@@ -164,16 +165,10 @@ def test_functions_are_measured_by_a_decorator(profiler: PerformanceProfiler, cl
 
 
 def test_an_end_without_a_beginning_is_no_error(
-    profiler: PerformanceProfiler,
+    profiler: AnyProfiler,
     clock: Clock,
     caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    logger = logging.getLogger("membudget.profiler")  # whatever other tests made of logging
-    monkeypatch.setattr(logging.root.manager, "disable", 0)
-    monkeypatch.setattr(logger, "disabled", False)
-    caplog.set_level(logging.WARNING, logger="membudget.profiler")
-    monkeypatch.setattr(logger, "handlers", [caplog.handler])
     assert profiler.end_operation("1", OperationType.STAGE, "never") == 0
     assert "did not begin" in caplog.text
     profiler.start_operation("1", OperationType.STAGE, "a")
@@ -249,7 +244,7 @@ def test_what_is_saved_leaves_the_longest_chain(ran: list[tuple[int, set[int]]])
 
 
 def test_calls_in_a_row_might_run_side_by_side_and_overlapping_ones_do(
-    profiler: PerformanceProfiler, clock: Clock
+    profiler: AnyProfiler, clock: Clock
 ) -> None:
     for _ in range(3):
         spend(profiler, clock, "llm_call", "generate", 2)
@@ -263,7 +258,7 @@ def test_calls_in_a_row_might_run_side_by_side_and_overlapping_ones_do(
     assert chance.saving_seconds == 4
 
 
-def test_recommendations_say_what_they_save(profiler: PerformanceProfiler, clock: Clock) -> None:
+def test_recommendations_say_what_they_save(profiler: AnyProfiler, clock: Clock) -> None:
     for seconds in (1, 1, 1, 1, 1, 11):
         profiler.start_operation("1", "tool_call", "fetch")
         clock.at += seconds
@@ -280,26 +275,3 @@ def test_recommendations_say_what_they_save(profiler: PerformanceProfiler, clock
     assert found[0].saving_pct <= 100
     assert all(one.advice for one in found)
     assert PerformanceOptimizer(PerformanceProfiler()).get_optimization_recommendations() == []
-
-
-def test_the_snippet_of_the_originals_runs() -> None:
-    # 004, "Performance Optimization Usage"
-    profiler = PerformanceProfiler()
-
-    # Profile an operation
-    profiler.start_operation("op1", OperationType.LLM_CALL, "generate_scene")
-    # ... do work ...
-    duration = profiler.end_operation("op1", OperationType.LLM_CALL, "generate_scene")
-
-    # Analyze bottlenecks
-    bottlenecks = profiler.analyze_bottlenecks(min_percentage=5.0)
-
-    # Get optimization recommendations
-    optimizer = PerformanceOptimizer(profiler)
-    recommendations = optimizer.get_optimization_recommendations()
-
-    assert duration > 0
-    assert [(one.name, one.percentage, one.severity) for one in bottlenecks] == [
-        ("generate_scene", 100.0, "critical")
-    ]
-    assert bottlenecks[0].recommendation in recommendations[0].advice

@@ -1,12 +1,12 @@
 """Both clients send operations, count tokens and cut contexts, and get typed answers."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from membudget import AsyncClient, Client
-from membudget.errors import MembudgetError
 from membudget.profiler import PerformanceProfiler
 from tests.client.both import face
 from tests.running import Served
@@ -67,7 +67,7 @@ def test_tokens_are_counted_and_contexts_cut(
 
 
 def profiled() -> PerformanceProfiler:
-    profiler = PerformanceProfiler()
+    profiler = PerformanceProfiler(client=False)
     with profiler.measure("stage", "outer", run_id="r"), profiler.measure("io", "inner"):
         pass
     return profiler
@@ -90,7 +90,7 @@ def test_a_profiler_sends_what_it_measured_once(shared_service: Served, workspac
 def test_whatever_operations_are_called_the_service_takes_them(
     shared_service: Served, workspace: str
 ) -> None:
-    profiler = PerformanceProfiler()
+    profiler = PerformanceProfiler(client=False)
     needed = ["", "a" * 300, *map(str, range(99))]
     with (
         profiler.measure("x" * 300, "line\nline " * 60, run_id="r\x00"),
@@ -111,10 +111,17 @@ async def test_a_profiler_sends_with_an_asynchronous_client_too(
         assert (await client.operations.statistics()).count == 2
 
 
-def test_what_cannot_be_sent_waits(shared_service: Served, workspace: str) -> None:
+def test_what_cannot_be_sent_waits(
+    shared_service: Served, kind: str, workspace: str, tmp_path: Path
+) -> None:
     profiler = profiled()
-    away = Client("http://127.0.0.1:9", retries=0, timeout=1)
-    with away, pytest.raises(MembudgetError):
-        profiler.send(away)
-    with Client(shared_service.url, workspace=workspace) as client:
-        assert profiler.send(client) == 2
+    how = {"retries": 0, "timeout": 1, "spool": tmp_path, "workspace": workspace}
+    with Client("http://127.0.0.1:9", **how) as away:
+        assert profiler.send(away) == 0
+        assert away.operations.record([op("later", 9, 1)]).spooled == 1
+        away.track(agent="a", budget_tokens=1, used_tokens=1)
+    with face(kind, shared_service.url, spool=tmp_path) as client:
+        assert client.flush().sent == 4
+        assert client.operations.statistics(workspace=workspace).count == 3
+        assert profiler.send(Client(shared_service.url)) == 0
+        assert client.flush().waiting == 0

@@ -14,6 +14,13 @@ from tests.client.proxy import Proxy
 from tests.client.stranger import STRANGERS, Stranger, stranger
 from tests.data import REPOSITORY
 
+OPERATION = {
+    "type": "model",
+    "name": "m",
+    "started_at": "2026-01-01T00:00:00Z",
+    "duration_seconds": 1,
+}
+
 EVENT = {"agent": "dbt-expert", "budget_tokens": 100, "used_tokens": 80}
 CALLS: dict[str, Callable[[Any], Any]] = {
     "allocate": lambda c: c.allocate("dbt-expert"),
@@ -64,10 +71,31 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "workspaces.get": lambda c: c.workspaces.get("w"),
     "config.export": lambda c: c.config.export(),
     "config.export yaml": lambda c: c.config.export("yaml"),
+    "config.export workspaces": lambda c: c.config.export("json", of="workspaces"),
     "config.import_": lambda c: c.config.import_(b"{}"),
     "backups": lambda c: c.backups(),
     "backups.create": lambda c: c.backups.create(),
     "backups.restore": lambda c: c.backups.restore("b"),
+    "costs.estimate": lambda c: c.costs.estimate("gpt-4o", 1),
+    "costs.predict": lambda c: c.costs.predict(run_id="r"),
+    "costs.recommend_model": lambda c: c.costs.recommend_model(1, 1),
+    "costs.breakdown": lambda c: c.costs.breakdown(),
+    "costs.alerts": lambda c: c.costs.alerts(),
+    "costs.budgets": lambda c: c.costs.budgets(),
+    "costs.budgets.get": lambda c: c.costs.budgets.get("b"),
+    "costs.budgets.put": lambda c: c.costs.budgets.put("b", 1, "day"),
+    "costs.budgets.delete": lambda c: c.costs.budgets.delete("b"),
+    "costs.budgets.check": lambda c: c.costs.budgets.check("b"),
+    "costs.prices": lambda c: c.costs.prices(),
+    "costs.prices.put": lambda c: c.costs.prices.put("m", {"input": 1}),
+    "costs.prices.delete": lambda c: c.costs.prices.delete("m"),
+    "operations.record": lambda c: c.operations.record([OPERATION]),
+    "operations.statistics": lambda c: c.operations.statistics(),
+    "operations.bottlenecks": lambda c: c.operations.bottlenecks(),
+    "operations.parallelism": lambda c: c.operations.parallelism("r"),
+    "tokens.count": lambda c: c.tokens.count("x"),
+    "tokens.report": lambda c: c.tokens.report("m", []),
+    "tokens.minify": lambda c: c.tokens.minify({"a": "x"}, 1),
 }
 
 
@@ -137,8 +165,16 @@ NAMED = {
     "AllocationStatus": "AllocationOut",
     "Amount": "AmountOut",
     "Applied": "AppliedOut",
+    "ApplyingBudget": "Applying",
     "Backup": "Listed",
     "Budget": "Grant",
+    "CostAlertRaised": "CostAlertOut",
+    "CostBreakdown": "Breakdown",
+    "CostBudget": "CostBudgetOut",
+    "CostBudgetStatus": "BudgetStatus",
+    "CostCheck": "BudgetCheck",
+    "CostEstimate": "Estimate",
+    "CostPrediction": "Prediction",
     "Grant": "GrantOut",
     "Health": "Readiness",
     "HealthDay": "HistoryOut",
@@ -150,6 +186,7 @@ NAMED = {
     "Memory": "MemoryOut",
     "MemoryHealth": "HealthOut",
     "Minified": "Fitted",
+    "ModelChoice": "Choice",
     "ModelRatio": "Known",
     "OperationFigures": "app__core__operation_figures__Figures",
     "Policy": "app__core__allocation__Policy",
@@ -157,9 +194,11 @@ NAMED = {
     "Proposal": "ProposalOut",
     "Recommendation": "RecommendationOut",
     "Refused": "app__core__memory_tree__Refused",
+    "RejectedModel": "Rejected",
     "Report": "ReportFull",
     "Restored": "app__flows__backup__Restored",
     "ServiceBottleneck": "Bottleneck",
+    "StatedPrice": "ModelPrice",
     "TokenCount": "Count",
     "TokenCounts": "Counted",
     "TokenSums": "Tokens",

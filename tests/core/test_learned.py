@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 
 from app.core.complexity import TASK_TIERS, Context, Verdict
 from app.core.detection import Detection
-from app.core.learned import cheapest, judge, probabilities, weigh
+from app.core.learned import (
+    CODE,
+    STEP,
+    ZERO,
+    cheapest,
+    coded,
+    decoded,
+    judge,
+    probabilities,
+    weigh,
+)
 from app.core.patterns import SignalSpec, SignalTable
 from app.core.reading import read
 from app.presets.detector import weights
@@ -231,4 +241,11 @@ def test_context_and_own_signals_speak_for_their_tier() -> None:
 
 def test_the_weights_are_small_and_name_what_code_looks_for() -> None:
     assert len(weights().signals) > 100
-    assert all(len(one) == 5 for one in (*weights().signals.values(), *weights().stems.values()))
+    assert all(len(one) == 5 for one in weights().signals.values())
+    assert all(len(one) == 3 for one in weights().stems.values())
+
+
+@given(st.tuples(*(st.floats(-4, 4) for _ in range(3))))
+def test_what_a_word_weighs_is_rounded_and_bounded(three: tuple[float, float, float]) -> None:
+    bounded = [max(-ZERO * STEP, min((len(CODE) - 1 - ZERO) * STEP, one)) for one in three]
+    assert decoded(coded(three))[:3] == pytest.approx(bounded, abs=STEP / 2 + 1e-9)

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.errors import InvalidRequest
-from app.core.names import MAX_CANDIDATES, MAX_NAME_LENGTH, NameIndex, match_agent, stem
+from app.core.names import (
+    MAX_CANDIDATES,
+    MAX_NAME_LENGTH,
+    NameIndex,
+    match_agent,
+    names_near,
+    stem,
+)
 from app.presets.loader import shipped
 from tests.data import vectors
 
@@ -119,6 +126,13 @@ def test_without_fuzzy_a_typing_error_is_nobody() -> None:
     assert resolved("dbt-exprt") == "specialists/dbt-expert"
     assert resolved("dbt-exprt", fuzzy=False) is None
     assert resolved("dbt", fuzzy=False) == "specialists/dbt-expert"
+
+
+def test_the_names_near_a_typed_one_come_nearest_first() -> None:
+    assert names_near("dbt-exprt", INDEX)[0] == "specialists/dbt-expert"
+    assert names_near("roles/data-enginer", INDEX)[0] == "roles/data-engineer-role"
+    assert len(names_near("expert", INDEX)) <= MAX_CANDIDATES
+    assert match_agent("dbt-exprt", None, INDEX, fuzzy=False).candidates == ()
 
 
 @pytest.mark.parametrize("typed", ["", "   ", "x" * (MAX_NAME_LENGTH + 1)])

@@ -260,3 +260,27 @@ def test_what_is_surely_slower_is_named_and_noise_is_not() -> None:
     assert regressions(week(1.0, 100), week(2.0, 100)) == []
     assert regressions(week(2.0, 19), week(1.0, 100)) == []
     assert regressions(week(1.12, 30, spread=0.6), week(1.0, 30, spread=0.6)) == []
+
+
+def test_an_answer_of_what_could_run_side_by_side_is_bounded_and_says_of_how_much() -> None:
+    missing = [f"missing {number}" for number in range(64)]
+    outer = op("outer", 0, 9_000, depends_on=missing)
+    inner = [
+        op(
+            f"inner {number}",
+            number,
+            1,
+            parent="outer",
+            depends_on=[f"{number} {one}" for one in missing],
+        )
+        for number in range(500)
+    ]
+    found = parallelism_of([outer, *inner, op("last", 9_000, 1, depends_on=["inner 3"])], limit=10)
+    assert found.groups == (tuple(f"inner {number}" for number in range(10)),)
+    assert (found.groups_total, len(found.ignored)) == (500, 10)
+    assert found.ignored_total == 500 * 2 * 64
+    assert (found.critical_path, found.critical_total) == (("inner 3", "last"), 2)
+    chain = [op(f"{n}", n, 1, depends_on=[f"{n - 1}"] if n else None) for n in range(50)]
+    found = parallelism_of(chain, limit=10)
+    assert found.critical_path == tuple(map(str, range(10)))
+    assert (found.critical_total, found.groups, found.saving_seconds) == (50, (), 0)

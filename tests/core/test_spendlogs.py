@@ -93,6 +93,7 @@ def test_cached_tokens_beside_the_prompt_belong_to_the_context() -> None:
     used = {"cache_read_input_tokens": 9_000, "cache_creation_input_tokens": 500}
     event = read(about(usage_object=used) | {"prompt_tokens": 12})
     assert (event.used_tokens, event.cached_tokens) == (9_512, 9_000)
+    assert (event.input_tokens, event.cache_write_tokens) == (9_512, 500)
 
 
 @pytest.mark.parametrize("kind", ["aembedding", "image_generation", "acreate_file", "rerank"])

@@ -70,6 +70,16 @@ def test_a_session_is_its_calls() -> None:
     assert SECRET not in repr(events)
 
 
+def test_cached_tokens_are_told_apart_and_counted_once() -> None:
+    spent = usage(130_213, 10, read=128_955, written=1_253)
+    event = one(said("msg_01AAAAAAAAAAAAAAAA", 1, spent))
+    assert (event.used_tokens, event.input_tokens) == (130_213, 130_213)
+    assert (event.cached_tokens, event.cache_write_tokens) == (128_955, 1_253)
+    assert event.cache_write_1h_tokens == 0
+    spent["cache_creation"] = {"ephemeral_1h_input_tokens": 1_000}
+    assert one(said("msg_01AAAAAAAAAAAAAAAA", 1, spent)).cache_write_1h_tokens == 1_000
+
+
 def test_what_old_versions_knew_of_costs_is_kept() -> None:
     event = one(said("msg_01AAAAAAAAAAAAAAAA", 1, usage(9, 1), costUSD=0.0123))
     assert event.cost_nano_usd == 12_300_000

@@ -163,3 +163,10 @@ def test_hours_cover_a_window_and_are_utc_hours(window: tuple[int, int]) -> None
         assert start % HOUR_US == 0
         assert start <= span.since < span.until <= start + HOUR_US
     assert len({span.key for span in cut}) == len(cut)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
+def test_a_window_without_time_touches_no_day_even_at_the_end_of_the_calendar(zone: str) -> None:
+    last = micros(datetime(9999, 12, 31, tzinfo=UTC))
+    assert list(local_days(last, last, ZoneInfo(zone))) == []
+    assert list(local_days(last, 0, ZoneInfo(zone))) == []

@@ -15,7 +15,7 @@ PAGE = (DOCS / "where-we-are.md").read_text(encoding="utf-8")
 
 PROFILE = {"base_budget": 100, "max_budget": 200, "scope_weights": {"global": 1}}
 UNAVAILABLE: list[tuple[str, str, dict[str, Any]]] = [
-    ("POST", "/allocate", {"agent": "a", "pool": "p"}),
+    ("POST", "/pools", {"tokens": 5, "usd": "5"}),
     ("PUT", "/profiles/p", {**PROFILE, "mode": "adaptive"}),
     ("PUT", "/profiles/p", {**PROFILE, "quantile": 0.9}),
 ]

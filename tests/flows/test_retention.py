@@ -53,6 +53,7 @@ DAYS = {
     "operation_hours": OPERATION_HOUR_DAYS,
     "operation_days": OPERATION_DAY_DAYS,
     "complexity_feedback": RECORD_DAYS,
+    "pools": ALLOCATION_DAYS,
 }
 
 

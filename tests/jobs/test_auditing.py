@@ -28,7 +28,11 @@ async def service(database_url: str) -> AsyncIterator[Running]:
 
 
 async def fill(service: Running) -> str:
-    """Events of six weeks, and a run that went over its budget; the id of its allocation."""
+    """Events of six weeks held against budgets in USD, and a run that went over its budget; the id
+    of its allocation."""
+    for name, window in (("months", "month"), ("runs", "run")):
+        money = {"usd": "0.0000001", "window": window, "timezone": "Asia/Kolkata"}
+        assert (await service.client.put(f"/costs/budgets/{name}", json=money)).is_success
     events = [
         {
             "id": f"e{number}",
@@ -37,6 +41,8 @@ async def fill(service: Running) -> str:
             "budget_tokens": 100,
             "used_tokens": number,
             "scopes": {"global": number},
+            "run_id": f"r{number % 5}",
+            "cost_usd": "0.00000003",
         }
         for number in range(DAYS)
     ]
@@ -80,6 +86,7 @@ async def test_books_that_are_right_are_said_to_be(service: Running) -> None:
 
     assert (outcome["differences"], outcome["found"]) == (0, [])
     assert (outcome["events"], outcome["allocations"]) == (DAYS + 1, 1)
+    assert outcome["totals"] == 2 + 5
     assert outcome["swept_at"] == micros(NOW)
     status, checks = await readiness(service)
     assert status == 200
@@ -102,6 +109,15 @@ CORRUPTIONS = [
     "UPDATE allocations SET monitor = replace(monitor, '\"global\":130', '\"global\":131')",
     "UPDATE allocations SET monitor = replace(monitor, '\"reached\"', '\"unreached\"')",
     "UPDATE allocations SET monitor = '{{'",
+    "UPDATE cost_totals SET used = used + 1 WHERE budget = 'months'",
+    "UPDATE cost_totals SET used = used - 1 WHERE key = 'r3'",
+    "UPDATE cost_totals SET start = start + 1000000 WHERE budget = 'months'",
+    "INSERT INTO cost_totals (workspace, budget, start, key, used, at)"
+    " VALUES ('default', 'runs', 0, 'nobody', 1, 1)",
+    "DELETE FROM cost_alerts WHERE level = 'warning'",
+    "UPDATE cost_alerts SET used = used + 1000 WHERE level = 'info'",
+    "UPDATE cost_alerts SET used = 1 WHERE level = 'info'",
+    "DELETE FROM cost_budgets WHERE name = 'runs'",
 ]
 
 
@@ -128,6 +144,7 @@ async def test_what_was_changed_is_found_told_and_left_alone(
 
 def everything(service: Running) -> list[Any]:
     tables = ("usage_cells", "usage_events", "allocations")
+    tables += ("cost_budgets", "cost_totals", "cost_alerts")
     return service.house.store.read_now(
         lambda tx: [
             sorted(map(repr, tx.connection.exec_driver_sql(f"SELECT * FROM {table}")))
@@ -144,6 +161,21 @@ async def test_what_was_put_right_is_no_longer_told(service: Running) -> None:
 
     assert (await run_hourly(service, hours=1, rows=1))["differences"] == 0
     assert "books" not in (await readiness(service))[1]
+
+
+async def test_totals_of_money_are_looked_at_some_each_hour_and_all_in_the_end(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.jobs.auditing.TOTALS_A_RUN", 3)
+    await fill(service)
+    change(service, "UPDATE cost_totals SET used = used + 1 WHERE key = 'r4'")  # the last one
+
+    outcomes = [await run_hourly(service, hours=hour) for hour in range(4)]
+
+    assert [one["totals"] for one in outcomes] == [3, 3, 1, 1 + 3]
+    assert [one["differences"] for one in outcomes] == [0, 0, 1, 1]
+    change(service, "UPDATE cost_totals SET used = used - 1 WHERE key = 'r4'")
+    assert (await run_hourly(service, hours=4))["differences"] == 0
 
 
 async def test_old_days_are_looked_at_some_each_hour_and_all_in_the_end(service: Running) -> None:

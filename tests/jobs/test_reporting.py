@@ -269,6 +269,30 @@ async def test_runs_that_named_no_agent_and_odd_names_are_reported(service: Runn
         assert done["reports"] >= 1
 
 
+async def test_runs_of_other_years_and_absurd_budgets_spoil_no_report(service: Running) -> None:
+    for years in (40, 3):
+        await use(service, "t/a", 365 * years, used_tokens=7_000)
+    ahead = {"agent": "t/a", "timestamp": (NOW + timedelta(days=900)).isoformat()}
+    refused = await service.client.post(
+        "/usage", json={**ahead, "budget_tokens": 1, "used_tokens": 1}
+    )
+    assert refused.status_code == 422
+    assert "in the future" in refused.json()["detail"]
+    await use(service, "t/a", 1, used_tokens=10, budget_tokens=0)
+    await use(service, "t/b", 1, used_tokens=10**10, budget_tokens=1)
+    await use(service, "t/b", 2, used_tokens=0, budget_tokens=10**10)
+
+    monthly, whole = await carry_out(service, run_of("monthly"))
+
+    assert figures(whole, "usage")["Runs with a budget"] == 3
+    assert figures(whole, "usage")["Tokens used"] == 10**10 + 10
+    assert figures(monthly, "recommendations")["Too few runs"] == 2
+    for report in (monthly, whole):
+        for kind in ("application/json", "text/html", "text/markdown"):
+            shown = await service.client.get(f"/reports/{report.id}", headers={"accept": kind})
+            assert shown.status_code == 200, shown.text
+
+
 async def test_a_service_without_rows_has_nothing_to_report(service: Running) -> None:
     for job in ("daily", "weekly", "monthly"):
         done = await service.house.jobs.handlers[job](run_of(job))

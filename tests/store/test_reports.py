@@ -4,12 +4,21 @@ from dataclasses import replace
 
 from app.core.reports import Report
 from app.store.database import Store
-from app.store.reports import Line, Wanted, add_reports, find_report, get_report, list_reports
+from app.store.reports import (
+    Line,
+    Wanted,
+    add_reports,
+    draft,
+    find_report,
+    get_report,
+    list_reports,
+)
 from tests.core.report_samples import HOSTILE, NOON, report
 
 
 def keep(store: Store, *given: Report) -> list[Line]:
-    (lines,) = store.write_now(lambda tx: add_reports(tx, given[0].workspace, [given]))
+    drafts = [draft(one) for one in given]
+    (lines,) = store.write_now(lambda tx: add_reports(tx, given[0].workspace, [drafts]))
     return lines
 
 

@@ -9,7 +9,15 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.core.errors import BudgetExceeded
-from app.core.spending import DEFAULT_THRESHOLDS, CostBudget, CostWindow, Slot, Subject
+from app.core.spending import (
+    DEFAULT_THRESHOLDS,
+    CostBudget,
+    CostWindow,
+    Slot,
+    Subject,
+    SubjectKind,
+    period,
+)
 from app.core.usage import UsageEvent
 from app.core.windows import DAY_S, MICROS, micros
 from app.store.appending import append_many
@@ -161,14 +169,52 @@ def test_events_of_an_earlier_window_count_there_with_all_that_was_there(store: 
     assert totals(store) == [0, 123]
 
 
-def test_runs_stand_each_by_itself_and_what_they_spent_today_counts(store: Store) -> None:
-    add(store, costing("a", 40, run_id="x"), costing("b", 5, run_id="y"), costing("c", 99))
+def test_runs_stand_each_by_itself_with_all_that_they_have_spent(store: Store) -> None:
+    long_ago = NOW - 20 * DAY_S * MICROS
+    add(store, costing("a", 30, run_id="x"), costing("b", 5, run_id="y"), costing("c", 99))
+    add(store, costing("old", 10, run_id="x", at=long_ago))
     make(store, budget(50, window="run", hard=True))
+    assert totals(store) == []
     delivery = Delivery(events=[costing("d", 11, run_id="x")], enforced=True)
     answer = store.write_now(lambda tx: book(tx, "default", [delivery])[0])
     assert isinstance(answer, BudgetExceeded)
+    assert alerts(store) == [("b", "critical"), ("b", "info"), ("b", "warning")]
     add(store, costing("e", 11, run_id="y"))
     assert totals(store) == [16, 40]
+
+
+@pytest.mark.parametrize("kind", ["agent", "project", "user", "run"])
+def test_a_run_counts_what_the_subject_of_its_budget_spends(
+    store: Store, kind: SubjectKind
+) -> None:
+    name = "specialists/dbt-expert" if kind == "agent" else "x"
+    field = "run_id" if kind == "run" else kind
+    mine = {"agent": "specialists/dbt-expert", "project": "x", "user": "x", "run_id": "x"}
+    others = {"agent": "a/b", "project": "p", "user": "u", "run_id": "y"}
+    add(
+        store,
+        costing("a", 4, **mine),
+        costing("b", 8, **{**mine, field: others[field]}),
+        costing("c", 16, **{**others, "run_id": "x"}),
+    )
+    make(store, budget(50, window="run", subject=Subject(kind=kind, name=name)))
+    add(store, costing("d", 1, **mine))
+    assert totals(store) == [21 if kind == "run" else 5]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata"])
+@pytest.mark.parametrize("window", ["day", "week", "month"])
+def test_a_window_is_counted_to_the_nano_wherever_its_ends_lie(
+    store: Store, window: CostWindow, zone: str
+) -> None:
+    one = budget(10**6, window=window, zone=zone)
+    start, end = period(window, NOW, one.zone)
+    moments = [start - 1, start, start + 1, (start + NOW) // 2, NOW, end - 1, end]
+    events = [costing(f"e{n}", 10**n, at=at) for n, at in enumerate(moments)]
+    for event in events:  # hours are over between them, and roll up
+        add(store, event)
+    make(store, one)
+    assert totals(store) == [111_110]
 
 
 def test_a_refused_list_leaves_nothing_and_those_beside_it_stay(store: Store) -> None:
@@ -214,11 +260,9 @@ def test_a_budget_that_is_taken_away_counts_no_more(store: Store) -> None:
 
 
 def test_replicas_see_a_new_budget_with_their_next_booking(
-    database_url: str, open_store: Callable[[str], Store]
+    postgresql_url: str, open_store: Callable[[str], Store]
 ) -> None:
-    if database_url.startswith("sqlite"):
-        pytest.skip("SQLite has one process")
-    here, there = open_store(database_url), open_store(database_url)
+    here, there = open_store(postgresql_url), open_store(postgresql_url)
     add(there, costing("a", 50))
     make(here, budget(60, hard=True))
     delivery = Delivery(events=[costing("b", 11)], enforced=True)

@@ -12,7 +12,7 @@ from app.api.exporting import export
 from app.api.idempotency import IDEMPOTENCY_KEY, idempotency
 from app.api.paging import Cursor, Limit, Page, from_cursor, page
 from app.api.parameters import Agent, Since, Text, Until, Workspace, at
-from app.api.routing import JSON, JsonRoute, answer
+from app.api.routing import JSON, NEEDED, JsonRoute, answer
 from app.api.schemas.allocations import (
     AllocateIn,
     AllocationOut,
@@ -42,7 +42,12 @@ router = APIRouter(tags=["Budgets"], route_class=JsonRoute)
 State = Annotated[Literal["open", "finished", "expired"] | None, Query()]
 
 
-@router.post("/allocate", status_code=201, response_model=Allocation, openapi_extra=IDEMPOTENCY_KEY)
+@router.post(
+    "/allocate",
+    status_code=201,
+    response_model=Allocation,
+    openapi_extra={"requestBody": NEEDED, **IDEMPOTENCY_KEY},
+)
 async def post_allocate(body: AllocateIn, request: Request, house: HouseDep) -> Response:
     """Ask for a budget: how many tokens a run may load, why, and which memories fit."""
     asked = await _asked(body, request, house)
@@ -65,7 +70,7 @@ _NO_ID = b'{"id":null'
 
 
 async def _asked(body: AllocateIn, request: Request, house: House) -> Asked:
-    body.require_available()
+    body.require_whole()
     require_subject(body)
     require_one_source(body)
     key, digest = await idempotency(request)

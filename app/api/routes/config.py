@@ -10,7 +10,8 @@ from app.api.parameters import Workspace
 from app.api.reach import within_reach
 from app.api.routing import JsonRoute, answer
 from app.api.schemas.policies import Policy
-from app.api.uploads import UPLOAD_DOCS, whole_upload
+from app.api.uploads import upload_docs, whole_upload
+from app.core.errors import InvalidRequest
 from app.flows.follow_policies import Imported, import_policy
 from app.flows.manage_policies import (
     PolicyVersion,
@@ -25,6 +26,7 @@ from app.flows.manage_policies import (
 router = APIRouter(tags=["Policy"], route_class=JsonRoute)
 
 MAX_VERSION = 2**53
+FILE = upload_docs("application/json", "application/yaml")
 
 
 @router.get("/config", response_model=Policy)
@@ -41,16 +43,22 @@ async def get_export(
         Literal["json", "yaml"],
         Query(description="The keys of budget-profiles.json, or those of memory-budget.yaml."),
     ] = "json",
+    of: Annotated[
+        Literal["profiles", "workspaces"] | None,
+        Query(description="With `json`: `workspaces` writes a memory-budget.yaml's keys as JSON."),
+    ] = None,
     workspace: Annotated[
         Workspace | None,
-        Query(description="For `json` `default` if left out, for `yaml` all of them."),
+        Query(description="Of profiles `default` if left out, of workspaces all of them."),
     ] = None,
 ) -> Response:
     """Policy as a file of an original; importing it again changes nothing."""
-    if format == "json":
+    if (of or ("profiles" if format == "json" else "workspaces")) == "workspaces":
+        content, name = export_budgets(house.shelf, workspace, format), "memory-budget"
+    elif format == "json":
         content, name = export_profiles(house.shelf, workspace or "default"), "budget-profiles"
     else:
-        content, name = export_budgets(house.shelf, workspace), "memory-budget"
+        raise InvalidRequest("Profiles are written as JSON: ask for `format=json`.")
     return Response(
         content,
         media_type=f"application/{format}",
@@ -58,7 +66,7 @@ async def get_export(
     )
 
 
-@router.post("/config/import", response_model=Imported, openapi_extra=UPLOAD_DOCS)
+@router.post("/config/import", response_model=Imported, openapi_extra=FILE)
 async def post_import(
     request: Request,
     house: HouseDep,

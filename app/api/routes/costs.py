@@ -11,7 +11,7 @@ from app.api.entries import PUT_ANSWERS, page_of
 from app.api.exporting import table
 from app.api.paging import Cursor, Limit, Page
 from app.api.parameters import PRINTABLE_PATTERN, Agent, Since, Until, Workspace, at
-from app.api.routing import JsonRoute, answer
+from app.api.routing import NEEDED, JsonRoute, answer
 from app.api.schemas.costs import EstimateIn, ModelPriceIn, PredictIn, RecommendModelIn
 from app.api.schemas.prices import ModelPrice, price_out, to_override
 from app.core.cost_breakdown import Breakdown
@@ -40,7 +40,7 @@ async def post_estimate(body: EstimateIn, house: HouseDep) -> Response:
     return answer(estimate(call, price))
 
 
-@router.post("/costs/predict", response_model=Prediction)
+@router.post("/costs/predict", response_model=Prediction, openapi_extra={"requestBody": NEEDED})
 async def post_predict(body: PredictIn, house: HouseDep) -> Response:
     """What a run will have cost: with the calls that remain, or as earlier runs went."""
     calls = body.calls()

@@ -12,7 +12,7 @@ from app.api.exporting import export
 from app.api.idempotency import IDEMPOTENCY_KEY, idempotency
 from app.api.paging import Cursor, Limit, Page, from_cursor, page
 from app.api.parameters import WORKSPACE_PATTERN, Agent, Home, Since, Text, Until, Workspace, at
-from app.api.routing import JSON, JsonRoute, answer, check_nul
+from app.api.routing import JSON, JsonRoute, answer
 from app.api.schemas.memories import (
     MEMORY_BODY,
     PATCH,
@@ -25,6 +25,7 @@ from app.api.schemas.memories import (
     to_memory,
 )
 from app.api.schemas.memory_lines import read_lines, write_line
+from app.api.strict import check_nul, check_once
 from app.api.uploads import upload_docs, whole_upload
 from app.core.errors import InvalidRequest
 from app.core.filters import MemoryFilter
@@ -35,7 +36,7 @@ from app.flows.manage_memories import Brought, add, change, delete, find
 
 router = APIRouter(tags=["Memories"], route_class=JsonRoute)
 
-FILES = upload_docs("application/gzip", "application/x-ndjson", "application/json")
+FILES = upload_docs("application/gzip", "application/x-ndjson", "application/json", required=False)
 
 LONG_BODY = 64 * 1024
 """Bytes from which a body is read beside the event loop, so that nobody waits for it."""
@@ -192,6 +193,7 @@ async def patch_memory(
     raw = await request.body()
     check_nul(raw)
     patch = PATCH.validate_json(raw)
+    check_once(raw, patch)
     memory = await find(house.store, house.directory, id, workspace)
     apply = to_change(
         patch, workspace=memory.workspace, identify=house.identify, now=house.now_micros()

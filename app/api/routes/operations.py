@@ -7,9 +7,10 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.api.dependencies import House, HouseDep
 from app.api.parameters import PRINTABLE_PATTERN, Since, Until, Workspace, at
-from app.api.routing import JsonRoute, answer, check_nul
+from app.api.routing import JsonRoute, answer
 from app.api.schemas.operations import OPERATIONS_BODY, read_operations
-from app.core.parallelism import Parallelism
+from app.api.strict import check_nul
+from app.core.parallelism import MOST_LISTED, Parallelism
 from app.flows.operation_reports import (
     Asked,
     Bottlenecks,
@@ -27,6 +28,8 @@ RunId = Annotated[
     str,
     Query(description="The run.", min_length=1, max_length=400, pattern=PRINTABLE_PATTERN),
 ]
+
+Names = Annotated[int, Query(ge=1, le=MOST_LISTED, description="Names that each list has at most.")]
 
 
 @router.post(
@@ -69,10 +72,12 @@ async def get_bottlenecks(
 
 @router.get("/operations/parallelism", response_model=Parallelism)
 async def get_parallelism(
-    house: HouseDep, run_id: RunId, workspace: Workspace = "default"
+    house: HouseDep, run_id: RunId, workspace: Workspace = "default", limit: Names = MOST_LISTED
 ) -> Response:
-    """What of a run could have run side by side, the path that could not, and what it saves."""
-    return answer(await run_parallelism(house.store, workspace, run_id))
+    """What of a run could have run side by side, the path that could not, and what it saves.
+
+    `groups`, `critical_path` and `ignored` list at most `limit` names each; totals count all."""
+    return answer(await run_parallelism(house.store, workspace, run_id, limit))
 
 
 def _asked(house: House, workspace: str, since: int | None, until: int | None) -> Asked:

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from app.api.aligned import Format, align, text, wants_text
+from app.api.aligned import WRITTEN, Format, align, text, wants_text
 from app.api.dependencies import HouseDep
 from app.api.entries import PUT_ANSWERS, delete, get, page_of, put
 from app.api.paging import Cursor, Limit, Page
@@ -42,7 +42,7 @@ def _user(workspace: str, user: str) -> Entry:
     return Entry(workspace=workspace, section="users", name=user)
 
 
-@router.get("/profiles", response_model=ProfileList)
+@router.get("/profiles", response_model=ProfileList, responses=WRITTEN)
 async def get_profiles(
     request: Request,
     house: HouseDep,
@@ -107,7 +107,7 @@ async def delete_profile(name: str, house: HouseDep, workspace: Workspace = "def
     return await delete(house, _profile(workspace, name))
 
 
-@router.get("/agents", response_model=Page[ListedAgent])
+@router.get("/agents", response_model=Page[ListedAgent], responses=WRITTEN)
 async def get_agents(
     request: Request,
     house: HouseDep,

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
 from datetime import timedelta
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from anyio import to_thread
@@ -12,7 +13,7 @@ from app.api.dependencies import House, HouseDep
 from app.api.exporting import export, table
 from app.api.paging import Cursor, Limit, Page, from_cursor, page
 from app.api.parameters import Agent, Since, Text, Until, Workspace, at
-from app.api.routing import JsonRoute, answer, check_nul
+from app.api.routing import JsonRoute, answer
 from app.api.schemas.cloudevents import CLOUDEVENTS, read_cloudevents
 from app.api.schemas.usage import (
     USAGE_BODY,
@@ -22,7 +23,8 @@ from app.api.schemas.usage import (
     to_event,
 )
 from app.api.schemas.usage_lines import read_line, write_line
-from app.api.uploads import UPLOAD_DOCS, upload
+from app.api.strict import check_nul
+from app.api.uploads import upload, upload_docs
 from app.core.analytics import Analytics, By, flat
 from app.core.errors import InvalidRequest
 from app.core.filters import UsageFilter
@@ -35,6 +37,8 @@ from app.flows.list_usage import export_usage, list_usage
 from app.flows.record_usage import Receipt, record_usage
 
 router = APIRouter(tags=["Usage"], route_class=JsonRoute)
+
+FILES = upload_docs("application/x-ndjson", "application/json", required=False)
 
 LONG_BODY = 64 * 1024
 """Bytes from which a body is read beside the event loop, so that nobody waits for it."""
@@ -57,11 +61,12 @@ async def post_usage(request: Request, house: HouseDep) -> Response:
 def _events(raw: bytes, kind: str, house: House) -> list[UsageEvent]:
     given = read_cloudevents(raw) if kind.startswith(CLOUDEVENTS) else read_events(raw)
     now = house.now()
+    identify = house.identify if len(given) == 1 else cache(house.identify)
     return [
         to_event(
             one,
             index=index,
-            identify=house.identify,
+            identify=identify,
             new_id=house.new_id,
             now=now,
             price_of=house.costs.price,
@@ -79,6 +84,7 @@ async def get_usage(
     user: Text = None,
     model: Text = None,
     session_id: Text = None,
+    run_id: Text = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = 100,
@@ -92,6 +98,7 @@ async def get_usage(
         user=user,
         model=model,
         session_id=session_id,
+        run_id=run_id,
         since=at(since),
         until=at(until),
     )
@@ -125,7 +132,7 @@ async def _flat(events: AsyncIterator[UsageEvent]) -> AsyncIterator[Mapping[str,
         yield asdict(event_out(event))
 
 
-@router.post("/usage/import", response_model=ImportReport, openapi_extra=UPLOAD_DOCS)
+@router.post("/usage/import", response_model=ImportReport, openapi_extra=FILES)
 async def post_usage_import(
     request: Request, house: HouseDep, workspace: Workspace = "default"
 ) -> Response:

@@ -13,7 +13,7 @@ from app.core.allocation import Allocation, Request
 from app.core.appraisal import TaskContext
 from app.core.complexity import Context
 from app.core.detection import Detector
-from app.core.errors import InvalidRequest, NotAvailable
+from app.core.errors import InvalidRequest
 from app.core.memory import DEFAULT_IMPORTANCE, Candidate
 from app.core.monitoring import Load, Report
 from app.core.pricing import Service
@@ -144,20 +144,22 @@ class AllocateIn(BaseModel):
     query_embedding: Embedding | None = None
     """Of the task; compared with memories' embeddings, which are of the same model."""
     pool: Label | None = None
-    """Not available yet."""
+    """Draw the budget from this pool: reserved now, settled at the finish, given back when it
+    expires or is released. All of it or nothing: 409 `budget_exceeded` says what is available."""
+    last_word: bool = False
+    """May draw the share that the pool keeps for its last word (`reserve_pct`)."""
     ttl_seconds: Seconds | None = None
     """How long the allocation stays open; an hour if left out."""
     detector: Detector | None = None
     """What judges the task: the `rules` of keywords, or `learned`. If left out, as the policy
     says (`rules` unless it says otherwise). Queries are judged by points always."""
 
-    def require_available(self) -> None:
-        """Refuse what the contract has and this version has not."""
-        missing = [name for name, wanted in (("pool", self.pool is not None),) if wanted]
-        if missing:
-            raise NotAvailable(
-                f"Not available in this version: {', '.join(missing)}. Leave it out.",
-                errors=[{"loc": ["body", name], "msg": "is not available yet"} for name in missing],
+    def require_whole(self) -> None:
+        """Refuse a last word of nothing. Errors: InvalidRequest."""
+        if self.last_word and self.pool is None:
+            raise InvalidRequest(
+                "`last_word` is about the share that a pool keeps: name the `pool`.",
+                errors=[{"loc": ["body", "last_word"], "msg": "goes with pool"}],
             )
 
     def to_core(self, *, ttl_seconds: float) -> Request:
@@ -185,6 +187,8 @@ class AllocateIn(BaseModel):
             detector=self.detector,
             hints=_NO_HINTS if self.context is None else self.context.hints(),
             ttl_seconds=self.ttl_seconds or ttl_seconds,
+            pool=self.pool,
+            is_last_word=self.last_word,
         )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from app.api.schemas.usage import MAX_BATCH, UsageEventIn
+from app.api.strict import check_once
 from app.core.ids import base32
 
 CLOUDEVENTS = "application/cloudevents"
@@ -32,10 +33,10 @@ _MANY = TypeAdapter(Annotated[list[CloudEvent], Field(min_length=1, max_length=M
 
 def read_cloudevents(raw: bytes) -> list[UsageEventIn]:
     """The events inside one CloudEvent or a batch, with ids made of source and id."""
-    many = raw.lstrip()[:1] == b"["
-    return [
-        _named(one) for one in (_MANY.validate_json(raw) if many else [_ONE.validate_json(raw)])
-    ]
+    is_list = raw.lstrip()[:1] == b"["
+    envelopes = _MANY.validate_json(raw) if is_list else [_ONE.validate_json(raw)]
+    check_once(raw, envelopes)
+    return list(map(_named, envelopes))
 
 
 def _named(envelope: CloudEvent) -> UsageEventIn:

@@ -15,7 +15,9 @@ MAX_TOGETHER = 2_000_000
 class ComplexityIn(BaseModel):
     """A text, or a list of texts, to be judged."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
+    )
 
     text: Annotated[Task | None, Field(examples=["Analyze dbt model performance"])] = None
     texts: Annotated[list[Task] | None, Field(max_length=1_000)] = None
@@ -41,7 +43,9 @@ class ComplexityIn(BaseModel):
 class FeedbackIn(BaseModel):
     """How hard a task turned out to be."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
+    )
 
     text: Annotated[Task, Field(examples=["Analyze dbt model performance"])]
     """The task. Of a long text the request is kept, with names masked."""

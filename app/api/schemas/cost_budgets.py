@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, Field
 
+from app.api.reach import home
 from app.api.schemas.common import AgentName, Label, Name, Reached
-from app.api.schemas.costs import STRICT, Usd
+from app.api.schemas.costs import STRICT, Usd, amount_of
 from app.api.schemas.usage import nano
 from app.core.errors import InvalidRequest
 from app.core.spending import (
@@ -71,6 +72,12 @@ def to_budget(name: str, workspace: str, given: CostBudgetIn, zone: ZoneInfo) ->
     """The budget as a core value, checked. Errors: InvalidRequest."""
     if given.name not in (None, name):
         raise _refuse("name", "The body names another budget than the path.", "is another name")
+    if amount_of(name) is not None:
+        raise InvalidRequest(
+            "A budget's name must not read as a number: where a budget is asked for, that is an"
+            " amount of USD. Put a word before it.",
+            errors=[{"loc": ["path", "name"], "msg": "reads as a number"}],
+        )
     limit = nano(given.usd)
     assert limit is not None
     return CostBudget(
@@ -85,7 +92,10 @@ def to_budget(name: str, workspace: str, given: CostBudgetIn, zone: ZoneInfo) ->
 
 
 def home_of(given: CostBudgetIn, workspace: str | None) -> str:
-    """The workspace that a budget belongs to. Errors: InvalidRequest for several."""
+    """The workspace that a budget belongs to: as query or body say, else the key's own.
+
+    Errors: InvalidRequest for several; WorkspaceNeeded.
+    """
     scope = None if given.scope is None else given.scope.workspace
     named = [one for one in (workspace, given.workspace, scope) if one is not None]
     if len(set(named)) > 1:
@@ -94,7 +104,7 @@ def home_of(given: CostBudgetIn, workspace: str | None) -> str:
             "A budget is about spending in one workspace: name the same one everywhere.",
             "is another workspace",
         )
-    return named[0] if named else "default"
+    return named[0] if named else home()
 
 
 def _subject(workspace: str, scope: ScopeIn | None) -> Subject:
@@ -143,6 +153,8 @@ def _thresholds(given: CostBudgetIn) -> tuple[CostThreshold, ...]:
 
 def _zone(name: str) -> ZoneInfo:
     try:
+        if name == "localtime":  # the machine's own: replicas would cut different days
+            raise ValueError(name)
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise _refuse(

@@ -21,6 +21,14 @@ Usd = Annotated[Decimal, Field(strict=False, ge=0, le=MAX_USD), AfterValidator(t
 """An amount of USD, as a number or a string."""
 
 
+def amount_of(given: float | str) -> Decimal | None:
+    """What reads as a number, be it none that can be spent; None: a name."""
+    try:
+        return Decimal(str(given))
+    except ArithmeticError:
+        return None
+
+
 class CountsIn(BaseModel):
     """The tokens of a call."""
 
@@ -133,9 +141,8 @@ class RecommendModelIn(CountsIn):
         given = self.budget
         if given is None:
             return None, None
-        try:
-            amount = Decimal(str(given))
-        except ArithmeticError:
+        amount = amount_of(given)
+        if amount is None:
             return str(given), None
         if not amount.is_finite() or not 0 <= amount <= MAX_USD:
             raise InvalidRequest(

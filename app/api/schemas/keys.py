@@ -9,7 +9,7 @@ from app.api.schemas.common import Label, Name
 from app.core.keys import MAX_GRACE_SECONDS, MAX_WORKSPACES, Right
 from app.flows.manage_keys import Wanted
 
-_STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+_STRICT = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 LAST_YEAR = 9000
 
 

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from app.api.schemas.common import AgentName, Label, Name, Tokens, Workspace
 from app.api.schemas.usage import Metadata
+from app.api.strict import check_once
 from app.core.errors import InvalidRequest
 from app.core.memory import DEFAULT_IMPORTANCE, Memory, State, float32
 from app.core.windows import micros, moment
@@ -194,9 +195,10 @@ def describe_memories(document: dict[str, Any]) -> dict[str, Any]:
 
 def read_memories(raw: bytes) -> list[MemoryIn]:
     """The memories of a body that is one memory or a list of them."""
-    if raw.lstrip()[:1] == b"[":
-        return MANY.validate_json(raw)
-    return [ONE.validate_json(raw)]
+    is_list = raw.lstrip()[:1] == b"["
+    memories = MANY.validate_json(raw) if is_list else [ONE.validate_json(raw)]
+    check_once(raw, memories)
+    return memories
 
 
 def to_memory(

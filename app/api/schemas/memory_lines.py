@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
-from app.api.routing import check_nul
 from app.api.schemas.common import Label
 from app.api.schemas.memories import (
     Identify,
@@ -22,6 +21,7 @@ from app.api.schemas.memories import (
     memory_out,
 )
 from app.api.schemas.usage import Metadata
+from app.api.strict import check_nul, check_once, comes_once
 from app.core.errors import DomainError, InvalidRequest
 from app.core.memory import Memory
 from app.core.memory_tree import Refused, id_of
@@ -82,6 +82,7 @@ def _records(data: bytes) -> Iterator[tuple[str, int | None, bytes]]:
     if start is not None and _parsed(start.group()) is None:
         whole = _parsed(data)
         if whole is not None:
+            check_once(data, whole)
             for number, record in enumerate(_listed(whole), 1):
                 yield f"item {number}", None, to_json(record)
             return
@@ -92,7 +93,7 @@ def _records(data: bytes) -> Iterator[tuple[str, int | None, bytes]]:
         if not line.group().strip():
             continue
         found = _parsed(line.group())
-        if not isinstance(found, list | dict):
+        if not isinstance(found, list | dict) or not comes_once(line.group(), found):
             yield f"line {number}", number, line.group()
             continue
         records = _listed(found)
@@ -121,6 +122,7 @@ def _memory(
     check_nul(raw)
     try:
         line = MemoryLine.model_validate_json(raw)
+        check_once(raw, line)
         metadata = METADATA.validate_python(_metadata(line))
     except ValidationError as error:
         fault = error.errors(include_url=False, include_context=False, include_input=False)[0]

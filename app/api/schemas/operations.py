@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from app.api.schemas.common import Label, Workspace
+from app.api.strict import check_once
 from app.core.errors import InvalidRequest
 from app.core.operations import Operation, derived_ids
 from app.core.windows import MICROS, micros
@@ -100,9 +101,10 @@ def read_operations(raw: bytes, now: datetime) -> list[Operation]:
 
     Errors: ValidationError; InvalidRequest naming the index of one that begins in the future.
     """
-    if raw.lstrip()[:1] == b"[":
-        return _to_core(MANY.validate_json(raw), now, is_list=True)
-    return _to_core([ONE.validate_json(raw)], now, is_list=False)
+    is_list = raw.lstrip()[:1] == b"["
+    given = MANY.validate_json(raw) if is_list else [ONE.validate_json(raw)]
+    check_once(raw, given)
+    return _to_core(given, now, is_list=is_list)
 
 
 def _to_core(given: Sequence[OperationIn], now: datetime, *, is_list: bool) -> list[Operation]:

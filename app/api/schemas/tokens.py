@@ -1,5 +1,6 @@
 """Say what requests to count tokens may hold."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -9,9 +10,18 @@ from app.flows.count_tokens import Report
 
 MAX_TEXTS = 10_000
 MAX_REPORTS = 1_000
+MAX_TOGETHER = 3_000_000
+"""Characters of one request: about a second of CPU, where a text is no worse than most."""
 
 Text = Annotated[str, Field(examples=["How many tokens am I?"])]
 Encoding = Literal["cl100k_base", "o200k_base"]
+
+
+def _require_bounded(texts: Iterable[str | None]) -> None:
+    if sum(len(text) for text in texts if text is not None) > MAX_TOGETHER:
+        raise ValueError(
+            f"one request may hold {MAX_TOGETHER:,} characters: send the texts in several requests"
+        )
 
 
 class CountIn(BaseModel):
@@ -21,7 +31,7 @@ class CountIn(BaseModel):
 
     text: Text | None = None
     texts: Annotated[list[Text], Field(max_length=MAX_TEXTS)] | None = None
-    """Up to 10,000 texts; give this or `text`."""
+    """Up to 10,000 texts, 3,000,000 characters together; give this or `text`."""
     model: Label | None = None
     """Whose tokens are counted, with or without its provider: `gpt-4o`, `anthropic/claude-…`."""
     encoding: Encoding | None = None
@@ -35,6 +45,7 @@ class CountIn(BaseModel):
             raise ValueError("give either text or texts")
         if self.model is not None and self.encoding is not None:
             raise ValueError("give either model or encoding")
+        _require_bounded([self.text] if self.texts is None else self.texts)
         return self
 
 
@@ -69,3 +80,8 @@ class ReportsIn(BaseModel):
     model: Label
     reports: Annotated[list[ReportIn], Field(min_length=1, max_length=MAX_REPORTS)]
     workspace: Workspace
+
+    @model_validator(mode="after")
+    def _bounded(self) -> "ReportsIn":
+        _require_bounded(one.text for one in self.reports)
+        return self

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from app.api.schemas.common import AgentName, Label, Name, ShortText, Task, Tier, Tokens, Workspace
 from app.api.schemas.counts import RawUsage, bounded, counts_in, priced
+from app.api.strict import check_once
 from app.core.analytics import usd
 from app.core.charging import PriceOf
 from app.core.errors import InvalidRequest
@@ -134,9 +135,10 @@ def describe_usage(document: dict[str, Any]) -> dict[str, Any]:
 
 def read_events(raw: bytes) -> list[UsageEventIn]:
     """The events of a body that is one event or a list of them."""
-    if raw.lstrip()[:1] == b"[":
-        return EVENTS.validate_json(raw)
-    return [EVENT.validate_json(raw)]
+    is_list = raw.lstrip()[:1] == b"["
+    events = EVENTS.validate_json(raw) if is_list else [EVENT.validate_json(raw)]
+    check_once(raw, events)
+    return events
 
 
 def to_event(
@@ -155,7 +157,7 @@ def to_event(
     agent, profile = identify(given.workspace, given.agent, given.agent_type)
     fingerprint = b""
     if given.id is not None or given.allocation_id is not None:
-        sent = given.model_dump_json(exclude_unset=True).encode()
+        sent = EVENT.dump_json(given, exclude_unset=True)
         fingerprint = hashlib.blake2b(sent, digest_size=16).digest()
     at = micros(now if given.timestamp is None else dated(given.timestamp, now, index))
     counts = counts_in(given, index)

@@ -9,9 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.api.schemas.common import AgentName, Label, Name, ShortText, Task, Tier, Tokens
 from app.api.schemas.usage import Cost, EventId, Metadata, dated, nano
+from app.api.strict import check_once
 from app.core.analytics import usd
 from app.core.errors import InvalidRequest
 from app.core.ids import base32, tag_of
+from app.core.pricing import Service
 from app.core.usage import UsageEvent
 from app.core.windows import micros, moment
 
@@ -26,6 +28,10 @@ EXTRAS = (
     "input_tokens",
     "output_tokens",
     "cached_tokens",
+    "cache_write_tokens",
+    "cache_write_1h_tokens",
+    "reasoning_tokens",
+    "service",
     "profile",
 )
 """What our lines say beyond the originals', where it is known."""
@@ -60,6 +66,10 @@ class UsageLine(BaseModel):
     input_tokens: Tokens | None = None
     output_tokens: Tokens | None = None
     cached_tokens: Tokens | None = None
+    cache_write_tokens: Tokens | None = None
+    cache_write_1h_tokens: Tokens | None = None
+    reasoning_tokens: Tokens | None = None
+    service: Service | None = None
     cost_usd: Cost | None = None
     metadata: Metadata | None = None
 
@@ -77,12 +87,14 @@ def read_line(
     """
     try:
         line = UsageLine.model_validate_json(raw)
+        check_once(raw, line)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise InvalidRequest(f"{where}: {first['msg']}" if where else first["msg"]) from error
     if "\0" in f"{line.task}{line.error}":
         raise InvalidRequest("a text holds a NUL character")
+    _check_parts(line)
     agent, profile = ("", None) if line.agent is None else identify(workspace, line.agent)
     return UsageEvent(
         id=line.id or _hashed(raw, workspace),
@@ -105,6 +117,10 @@ def read_line(
         input_tokens=line.input_tokens,
         output_tokens=line.output_tokens,
         cached_tokens=line.cached_tokens,
+        cache_write_tokens=line.cache_write_tokens,
+        cache_write_1h_tokens=line.cache_write_1h_tokens,
+        reasoning_tokens=line.reasoning_tokens,
+        service=line.service,
         cost_nano_usd=nano(line.cost_usd),
         duration_seconds=line.duration_seconds,
         success=line.success,
@@ -112,6 +128,17 @@ def read_line(
         alerts=tuple(map(_alert_of_warning, line.warnings)),
         metadata=line.metadata or {},
     )
+
+
+def _check_parts(line: UsageLine) -> None:
+    """Errors: InvalidRequest, where a part of the tokens is more than its whole."""
+    written, kept = line.cache_write_tokens or 0, line.cache_write_1h_tokens or 0
+    if written and (line.cached_tokens or 0) + written > (line.input_tokens or 0):
+        raise InvalidRequest("cache_write_tokens: with cached_tokens more than input_tokens")
+    if kept > written:
+        raise InvalidRequest("cache_write_1h_tokens: more than cache_write_tokens")
+    if (line.reasoning_tokens or 0) > (line.output_tokens or 0):
+        raise InvalidRequest("reasoning_tokens: more than output_tokens")
 
 
 def _hashed(raw: bytes, workspace: str) -> str:

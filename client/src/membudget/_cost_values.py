@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from membudget._money import UNPRICED, Usd
 from membudget._prices import Quality
@@ -28,6 +28,9 @@ THRESHOLDS = {  # spec C2
 }
 
 
+NO_STAGE = "(none)"
+
+
 class CostBudgetExceeded(RuntimeError):
     """Hard enforcement: the budget does not hold what was asked for."""
 
@@ -43,6 +46,8 @@ class CostAlert:
     budget_usd: Usd
     at: datetime
     message: str
+    budget: str | None = None
+    """The service's budget that reached it; None: the tracker's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +78,10 @@ class BudgetCheck:
     unpriced_calls: int
     """Calls whose cost is not in `used_usd` because nobody knows it."""
     reason: str
+    binding: str | None = None
+    """The service's budget that the figures are of, where it has less left than the tracker's."""
+    enforcement: Literal["soft", "hard"] = "soft"
+    """`hard`: `authorize` refuses what is not allowed."""
 
     def __bool__(self) -> bool:
         return self.allowed

@@ -6,7 +6,8 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from membudget import errors, results
-from membudget._calls import Call
+from membudget._calls import Call, encode
+from membudget._events import line_of
 from membudget._exchange import Flow, Patience, Work
 from membudget._requests import Requests
 from membudget._spool import Batch, Entry, Spool
@@ -94,8 +95,15 @@ class Deliveries:
         self, spool: Spool, entries: Sequence[Entry], patience_of: PatienceOf
     ) -> Flow[tuple[int, int]]:
         """How many were booked, and refused."""
-        events = [one for one in entries if one.allocation is None]
-        sent, refused = yield from self._book(spool, events, patience_of)
+        sent = refused = 0
+        for is_operation in (False, True):
+            alike = [
+                one
+                for one in entries
+                if one.allocation is None and one.is_operation is is_operation
+            ]
+            counts = yield from self._book(spool, alike, patience_of)
+            sent, refused = sent + counts[0], refused + counts[1]
         for one in entries:
             if one.allocation is not None:
                 call = self._requests.finish(one.allocation, one.body)  # type: ignore[arg-type]
@@ -113,15 +121,20 @@ class Deliveries:
     def _book(
         self, spool: Spool, entries: Sequence[Entry], patience_of: PatienceOf
     ) -> Flow[tuple[int, int]]:
-        """Book events; of a list that is refused the halves are tried, so that one is found."""
+        """Book events or operations; of a list that is refused the halves are tried, so that one
+        is found."""
         if not entries:
             return 0, 0
-        call = self._requests.track([one.body for one in entries])
+        requests = self._requests
+        call_of = requests.record_operations if entries[0].is_operation else requests.track
+        call = call_of([one.body for one in entries])
         try:
             yield from self._exchange(call, patience_of())
         except NOT_THE_LINES_FAULT:
             raise
         except errors.MembudgetError as error:
+            if isinstance(error, errors.BudgetExceeded) and not _is_of_allocation(entries):
+                return (yield from self._import(spool, entries, patience_of))
             if len(entries) > 1:
                 middle = len(entries) // 2
                 first = yield from self._book(spool, entries[:middle], patience_of)
@@ -134,6 +147,28 @@ class Deliveries:
             yield from _refuse(spool, entries[0], error)
             return 0, 1
         return len(entries), 0
+
+    def _import(
+        self, spool: Spool, entries: Sequence[Entry], patience_of: PatienceOf
+    ) -> Flow[tuple[int, int]]:
+        """Book events that a hard budget in USD refuses, as lines of a log: they have happened."""
+        homes: dict[str | None, list[Entry]] = {}
+        for one in entries:
+            homes.setdefault(one.body.get("workspace"), []).append(one)
+        refused = 0
+        for home, its in homes.items():
+            lines = b"\n".join(encode(line_of(one.body)) for one in its)
+            call = self._requests.usage_import(lines, home)
+            found = yield from self._exchange(call, patience_of())
+            for line in found.refused:
+                yield Work(partial(spool.refuse, its[(line.line or 1) - 1].body, line.reason))
+            refused += len(found.refused)
+        return len(entries) - refused, refused
+
+
+def _is_of_allocation(entries: Sequence[Entry]) -> bool:
+    """Whether an event ends an allocation, which a line of a log does not."""
+    return any(one.body.get("allocation_id") is not None for one in entries)
 
 
 def _refuse(spool: Spool, entry: Entry, error: errors.MembudgetError) -> Flow[None]:

@@ -39,6 +39,17 @@ def event_of(allocation: results.Allocation, report: Mapping[str, Any]) -> dict[
     }
 
 
+def line_of(event: Mapping[str, Any]) -> dict[str, Any]:
+    """An event as a line of the originals' log, in which what has happened is always booked."""
+    named = {
+        "budget_tokens": "budget_allocated",
+        "used_tokens": "tokens_loaded",
+        "scopes": "scope_breakdown",
+    }
+    line = {named.get(key, key): held for key, held in event.items() if key != "workspace"}
+    return {"budget_allocated": None, **line}
+
+
 def event_id_of(allocation_id: str) -> str:
     """The id of the one event that an allocation ends in."""
     return "use_" + allocation_id.removeprefix("alc_")

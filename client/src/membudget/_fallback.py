@@ -156,7 +156,7 @@ class Fallback:
         if self.profiles is None:
             return _book(workspace, "", b""), []
         try:
-            return _book(workspace, str(self.profiles), self.profiles.read_bytes()), []
+            return self._own_book(workspace, str(self.profiles), self.profiles.read_bytes())
         except OSError as error:
             why = error.strerror or "cannot be read"
         except _core.errors.DomainError as error:
@@ -164,6 +164,17 @@ class Fallback:
         except ValueError:
             why = "is no JSON"
         return _book(workspace, "", b""), [f"{self.profiles} is left out: {why}"]
+
+    def _own_book(
+        self, workspace: str, name: str, content: bytes
+    ) -> tuple["_core.policybook.PolicyBook", list[str]]:
+        """The policy with a file laid over it; signals of its own only where RE2 is installed."""
+        try:
+            return _book(workspace, name, content), []
+        except ImportError as error:
+            rest = {key: held for key, held in json.loads(content).items() if key != "signals"}
+            note = f"the signals of {name} are left out: {error}"
+            return _book(workspace, name, json.dumps(rest).encode()), [note]
 
 
 @lru_cache(maxsize=16)

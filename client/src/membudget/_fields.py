@@ -37,6 +37,9 @@ class AllocateFields(TypedDict, total=False):
     scoring: Literal["measured", "formula"] | None
     query_embedding: Sequence[float] | None
     pool: str | None
+    """Draw the budget from this pool."""
+    last_word: bool
+    """May draw the share that the pool keeps for its last word."""
     ttl_seconds: float | None
     idempotency_key: str | None
     """Minted for each call unless given."""
@@ -83,6 +86,15 @@ class EventFields(TypedDict, total=False):
     input_tokens: int | None
     output_tokens: int | None
     cached_tokens: int | None
+    """The part of `input_tokens` that was read from a cache."""
+    cache_write_tokens: int | None
+    """The part of `input_tokens` that was written to a cache."""
+    reasoning_tokens: int | None
+    """The part of `output_tokens` that was reasoning."""
+    usage: Mapping[str, Any] | None
+    """In place of these counts: the usage that a provider reported, as it is."""
+    service: str | None
+    """`batch`, `flex`, `priority`, `fast`: how the call was served, if not the standard way."""
     cost_usd: Decimal | float | str | None
     duration_seconds: float | None
     success: bool | None
@@ -99,6 +111,7 @@ class UsageFilter(TypedDict, total=False):
     user: str | None
     model: str | None
     session_id: str | None
+    run_id: str | None
     since: Moment | None
     until: Moment | None
 

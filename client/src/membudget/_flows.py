@@ -3,17 +3,18 @@
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from membudget import errors, results
 from membudget._answers import Answer
-from membudget._calls import Call, new_id, said
+from membudget._calls import Call, encode, new_id, said
 from membudget._deliveries import Deliveries
-from membudget._events import chunks, event_id_of, event_of
+from membudget._events import chunks, event_id_of, event_of, line_of
 from membudget._exchange import (
     REPEATED,
     Failed,
@@ -189,14 +190,52 @@ class Flows:
         else:
             given = [events] if isinstance(events, Mapping) else events
             given = [{**event, **one} for one in given]
+        sent = [self.requests.event(one) for one in given]
+        return (yield from self._book(sent, self.requests.track, Entry))
+
+    def spend(self, event: Mapping[str, Any]) -> Flow[results.Receipt]:
+        """Book what was spent, even where a hard budget in USD has no room for it: it has happened,
+        and is booked as a line of a log is (then a duplicate, as one whose receipt was lost).
+
+        Errors: InvalidRequest.
+        """
+        sent = self.requests.event(event)
+        try:
+            return (yield from self._book([sent], self.requests.track, Entry))
+        except errors.BudgetExceeded:
+            line = self.requests.usage_import(encode(line_of(sent)), sent.get("workspace"))
+        try:
+            found = yield from self.ask(replace(line, seconds=None), can_do_without=True)
+        except Unbooked as error:
+            yield from self._keep([Entry(sent)], error)
+            return results.Receipt(ids=(sent["id"],), spooled=1, spooled_reason=error.message)
+        if found.refused:
+            raise errors.InvalidRequest(found.refused[0].reason)
+        return results.Receipt(duplicates=1, ids=(sent["id"],))
+
+    def record_operations(
+        self, operations: Sequence[Mapping[str, Any]], workspace: str | None
+    ) -> Flow[results.Receipt]:
+        """Book measured operations; spooled if need be."""
+        sent = [self.requests.operation(one, workspace) for one in operations]
+        kept = partial(Entry, is_operation=True)
+        return (yield from self._book(sent, self.requests.record_operations, kept))
+
+    def _book(
+        self,
+        sent: Sequence[dict[str, Any]],
+        call_of: Callable[[Sequence[Mapping[str, Any]]], Call[results.Receipt]],
+        kept: Callable[[Mapping[str, Any]], Entry],
+    ) -> Flow[results.Receipt]:
         accepted = duplicates = spooled = 0
         ids: list[str] = []
+        alerts: list[Mapping[str, Any]] = []
         lost: errors.MembudgetError | None = None
-        for chunk in chunks([self.requests.event(one) for one in given]):
+        for chunk in chunks(sent):
             if lost is None:
                 try:
                     receipt = yield from self.ask(
-                        self.requests.track(chunk), can_do_without=self.spool is not None
+                        call_of(chunk), can_do_without=self.spool is not None
                     )
                 except Unbooked as error:
                     lost = error
@@ -204,14 +243,16 @@ class Flows:
                     accepted += receipt.accepted
                     duplicates += receipt.duplicates
                     ids += receipt.ids
+                    alerts += receipt.alerts
                     continue
-            yield from self._keep([Entry(one) for one in chunk], lost)
+            yield from self._keep([kept(one) for one in chunk], lost)
             spooled += len(chunk)
-            ids += [one["id"] for one in chunk]
+            ids += [one["id"] for one in chunk if "id" in one]
         return results.Receipt(
             accepted=accepted,
             duplicates=duplicates,
             ids=tuple(ids),
+            alerts=tuple(alerts),
             spooled=spooled,
             spooled_reason=None if lost is None else lost.message,
         )

@@ -8,13 +8,13 @@ class TaskGraphError(ValueError):
 
 
 def dependents_of(dependencies: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """The tasks that wait for each task. `dependencies`: what each task waits for.
+    """The tasks that wait for each task. `dependencies`: what each task waits for, each once.
 
     Errors: TaskGraphError, naming the tasks.
     """
     dependents: dict[str, list[str]] = {task_id: [] for task_id in dependencies}
     for task_id, needed in dependencies.items():
-        for other in dict.fromkeys(needed):
+        for other in needed:
             if other == task_id:
                 raise TaskGraphError(f"task {task_id!r} depends on itself")
             if other not in dependents:
@@ -37,10 +37,12 @@ def distances(
     found: dict[str, int] = dict.fromkeys(ready, 0)
     while ready:
         task_id = ready.pop()
-        for before in dict.fromkeys(dependencies[task_id]):
-            found[before] = max(found.get(before, 0), found[task_id] + 1)
+        after = found[task_id] + 1
+        for before in dependencies[task_id]:
+            if after > found.get(before, 0):
+                found[before] = after
             waiting[before] -= 1
-            if waiting[before] == 0:
+            if not waiting[before]:
                 ready.append(before)
     stuck = [task_id for task_id, count in waiting.items() if count]
     if stuck:

@@ -26,7 +26,8 @@ def judge_by(
 ) -> results.Complexity:
     """How hard a task is by patterns of the caller's own, weighed as the originals did.
 
-    Patterns are RE2's. Where one is none, or RE2 is not installed: medium, with the reason.
+    Patterns are RE2's. Where one is none: medium, with the reason. Where RE2 is not installed:
+    those that ship, with the words that say what to install.
     """
     weights = _core.complexity.TIER_WEIGHTS
     spec = _core.patterns.SignalSpec
@@ -56,6 +57,9 @@ def judge_by(
     except _core.errors.InvalidPattern as error:
         warn(f"membudget: medium is assumed: {error.detail}")
         return results.Complexity(advice=error.detail, degraded=True)
+    except ImportError as error:
+        warn(f"membudget: {error}. Those that ship are looked for.")
+        return judge(text, context)
     return _judged(text, context, "task", table)
 
 

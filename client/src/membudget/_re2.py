@@ -8,11 +8,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-MISSING = "RE2 is not installed: pip install 'membudget[detect]'"
+MISSING = "signals of your own take RE2, which is not installed: pip install 'membudget[detect]'"
 
 
 class error(Exception):
     """A pattern that cannot be used."""
+
+
+class Missing(ImportError):
+    """RE2 is needed; of a pattern nothing is said."""
 
 
 class Options:
@@ -29,7 +33,7 @@ class Expression:
 
     def __init__(self, pattern: str, options: Options) -> None:
         if options.max_mem is not None:  # only users' patterns are held to a limit
-            raise error(MISSING)
+            raise Missing(MISSING)
         flags = 0 if options.case_sensitive else re.IGNORECASE
         try:
             self._compiled = re.compile(pattern.encode(), flags)

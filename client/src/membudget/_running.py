@@ -13,11 +13,11 @@ import anyio
 from anyio import from_thread
 from anyio.lowlevel import EventLoopToken, current_token
 
-from membudget._starting import Starter, starter
+from membudget._starting import Scope, Starter, starter
 from membudget._threads import TaskAborted, call, is_async
 
-Order = tuple[int, int, int]
-"""The smallest of the tasks that could start goes first."""
+Order = tuple[int, int, int, str]
+"""The smallest of the tasks that could start goes first; its last member is the task's id."""
 
 
 class Task(Protocol):
@@ -93,10 +93,9 @@ class Execution:
     _ready: list[Order] = field(default_factory=list)
     """Tasks whose dependencies are done."""
     _admitted: list[Order] = field(default_factory=list)
-    """Those of them that may start as soon as a place is free: the batch, or all."""
+    """Those of them that may start as soon as a place is free: the batch, or the same list."""
     _batch: set[str] = field(default_factory=set)
-    _by_order: dict[Order, str] = field(default_factory=dict)
-    _scopes: dict[str, anyio.CancelScope] = field(default_factory=dict)
+    _scopes: dict[str, Scope] = field(default_factory=dict)
     _running: int = 0
     _started: Starter | None = None
     _token: EventLoopToken | None = None
@@ -107,7 +106,8 @@ class Execution:
         """How each task ended."""
         self._states = {id_: Ended() for id_ in self.plan.tasks}
         self._waits_for = dict(self.plan.waits_for)
-        self._by_order = {place: id_ for id_, place in self.plan.order.items()}
+        if self.plan.batch_size is None:
+            self._admitted = self._ready
         self._token, self._thread = current_token(), threading.get_ident()
         self._began = time.monotonic()
         async with starter(lambda: self._cancel(None)) as started:
@@ -139,32 +139,26 @@ class Execution:
             self._settle(id_, "cancelled")
 
     def _start_ready(self) -> None:
-        self._admit()
+        if self.plan.batch_size is not None and not self._batch:
+            self._admit(self.plan.batch_size)
         assert self._started is not None
         while self._admitted and (self.plan.limit is None or self._running < self.plan.limit):
-            id_ = self._by_order[heapq.heappop(self._admitted)]
+            id_ = heapq.heappop(self._admitted)[-1]
             if self._states[id_].status:
                 continue
             self._running += 1
-            self._scopes[id_] = anyio.CancelScope()
-            self._started.start(self._attempt, id_, self._scopes[id_])
+            scope = self._scopes[id_] = self._started.scope()
+            self._started.start(self._attempt, id_, scope)
 
-    def _admit(self) -> None:
-        if self.plan.batch_size is None:
-            most = len(self._ready)
-        else:
-            most = 0 if self._batch else self.plan.batch_size
-        while self._ready and most > 0:
+    def _admit(self, most: int) -> None:
+        """Begin a batch."""
+        while self._ready and len(self._batch) < most:
             place = heapq.heappop(self._ready)
-            id_ = self._by_order[place]
-            if self._states[id_].status:
-                continue
-            if self.plan.batch_size is not None:
-                self._batch.add(id_)
-            heapq.heappush(self._admitted, place)
-            most -= 1
+            if not self._states[place[-1]].status:
+                self._batch.add(place[-1])
+                heapq.heappush(self._admitted, place)
 
-    async def _attempt(self, id_: str, scope: anyio.CancelScope) -> None:
+    async def _attempt(self, id_: str, scope: Scope) -> None:
         task, state = self.plan.tasks[id_], self._states[id_]
         if scope.cancel_called:  # before it has begun
             self._running -= 1
@@ -175,7 +169,7 @@ class Execution:
         with scope:
             state.attempts += 1
             try:
-                status = await self._called(task, state)
+                status = await self._called(task, state, scope)
             finally:
                 self._running -= 1
             pause = self._pause(task, state, status)
@@ -188,7 +182,7 @@ class Execution:
         del self._scopes[id_]
         return self._settle(id_, "cancelled" if scope.cancelled_caught else status)
 
-    async def _called(self, task: Task, state: Ended) -> str:
+    async def _called(self, task: Task, state: Ended, scope: Scope) -> str:
         limit = self.plan.timeout if task.timeout_seconds is None else task.timeout_seconds
         state.error = None
         try:
@@ -202,7 +196,7 @@ class Execution:
             state.error = error
             return "failed"
         except anyio.get_cancelled_exc_class() as error:
-            if anyio.current_effective_deadline() == -math.inf:
+            if scope.cancel_called or anyio.current_effective_deadline() == -math.inf:
                 raise
             state.error = TaskAborted("the function was cancelled from within")
             state.error.__cause__ = error

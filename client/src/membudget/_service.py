@@ -115,6 +115,29 @@ class Service:
             _tell(f"membudget: {receipt.spooled_reason} {KEPT}")
         return receipt.ids[0] if receipt is not None and receipt.ids else None
 
+    def spend(self, event: Mapping[str, Any]) -> results.Receipt | None:
+        """Book a call that was made; None if it was refused. A hard budget in USD that it passes
+        does not keep it out: it has happened."""
+        client = self.client
+        try:
+            return self._booked(client._run(client._flows.spend(event)))
+        except MembudgetError as error:
+            _tell(f"membudget: {error}")
+        return None
+
+    def _booked(self, receipt: results.Receipt) -> results.Receipt:
+        if receipt.spooled:
+            _down[id(self.client)] = time.monotonic() + REST_SECONDS
+            _tell(f"membudget: {receipt.spooled_reason} {KEPT}")
+        return receipt
+
+    def measured(self, operations: Sequence[Mapping[str, Any]], workspace: str | None) -> bool:
+        """Book measured operations; whether they are booked or kept."""
+        receipt = self._ask(
+            lambda client: client.operations.record(operations, workspace=workspace), always=True
+        )
+        return receipt is not None and self._booked(receipt) is receipt
+
     def usage(self, workspace: str | None, since: datetime | None) -> list[dict[str, Any]] | None:
         """Booked runs as lines of the originals' log, oldest first; None without the service."""
         found = self._ask(lambda client: _runs(client, workspace, since))
@@ -147,6 +170,17 @@ def shared_client() -> Client:
             client._flows.logs_kept = False  # it is told here
             _shared["client"] = client
         return _shared["client"]
+
+
+def client_of(config: Mapping[str, Any]) -> Client | None:
+    """A client of the service that a configuration names; None if it names none."""
+    named: dict[str, Any] = {key: config.get(key) for key in ("url", "api_key", "workspace")}
+    if not any(named.values()):
+        return None
+    patience = {key: config[key] for key in ("timeout", "retries") if config.get(key) is not None}
+    client = Client(**named, **{"timeout": PATIENCE_SECONDS, "retries": 1, **patience})
+    client._flows.logs_kept = False  # it is told here
+    return client
 
 
 def forget() -> None:

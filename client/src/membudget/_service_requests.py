@@ -138,10 +138,15 @@ class ServiceRequests(Builder):
         """DELETE one entry of policy."""
         return deleting(path, self._params({"workspace": workspace}))
 
-    def config_export(self, format: str, workspace: str | None) -> Call[bytes]:
+    def config_export(self, format: str, of: str | None, workspace: str | None) -> Call[bytes]:
         """GET /config/export."""
-        params = self._params({"format": format, "workspace": workspace})
-        taken = document("profiles") if format == "json" else content(YAML)
+        params = self._params({"format": format, "of": of, "workspace": workspace})
+        if format != "json":
+            taken = content(YAML)
+        elif of == "workspaces":
+            taken = document(*([] if workspace else ["default"]))
+        else:
+            taken = document("profiles")
         return getting("/config/export", taken, params)
 
     def config_import(

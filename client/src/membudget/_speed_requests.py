@@ -1,23 +1,28 @@
 """Build the requests about operations, and about tokens and what is cut to fit them."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from membudget import results
 from membudget._answers import one
-from membudget._calls import Builder, Call, getting, posting, said
+from membudget._calls import Builder, Call, encode, getting, posting, said
 
 
 class SpeedRequests(Builder):
     """Requests about where the time goes, and about tokens."""
 
-    def record_operations(
-        self, given: Sequence[Mapping[str, Any]], workspace: str | None
-    ) -> Call[results.Receipt]:
-        """POST /operations; each has an id, its own or one made from it, so that again is once."""
-        home = workspace or self.workspace
-        body = [said({"workspace": home, **operation}) for operation in given]
-        return posting("/operations", body, one(results.Receipt))
+    def operation(self, given: Mapping[str, Any], workspace: str | None) -> dict[str, Any]:
+        """An operation as it is sent, and sent again."""
+        plain: dict[str, Any] = json.loads(
+            encode(said({"workspace": workspace or self.workspace, **given}))
+        )
+        return plain
+
+    def record_operations(self, operations: Sequence[Mapping[str, Any]]) -> Call[results.Receipt]:
+        """POST /operations, of those that `operation` made; each has an id, its own or one that
+        the service makes of it, so that again is once."""
+        return posting("/operations", operations, one(results.Receipt))
 
     def operation_statistics(self, wanted: Mapping[str, Any]) -> Call[results.OperationStatistics]:
         """GET /operations/statistics."""

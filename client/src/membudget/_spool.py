@@ -31,16 +31,20 @@ ADDRESS = "url"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line that waits: a usage event, or the end of an allocation (its `allocation`)."""
+    """One line that waits: a usage event, the end of an allocation (its `allocation`), or a
+    measured operation."""
 
     body: Mapping[str, Any]
     allocation: str | None = None
+    is_operation: bool = False
 
     def line(self) -> bytes:
         """As it is written."""
         data: dict[str, Any] = {"body": self.body}
         if self.allocation is not None:
             data["allocation"] = self.allocation
+        if self.is_operation:
+            data["operation"] = True
         return json.dumps(data, separators=(",", ":")).encode() + b"\n"
 
 
@@ -71,24 +75,26 @@ class Spool:
         return self.folder / REFUSED
 
     def put(self, entries: Sequence[Entry]) -> None:
-        """Keep lines, all or none; they are on the disk when this returns. Errors: SpoolFull."""
+        """Keep lines, all or none; they are on the disk when this returns. Operations alone may
+        have a quarter of the room, so that they keep no run out. Errors: SpoolFull."""
         lines = b"".join(entry.line() for entry in entries)
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             with locked(self.folder / "lock") as is_ours:
                 if not is_ours:
                     raise SpoolFull(f"Another process holds {self.folder / 'lock'}.")
-                self._append(lines)
+                lesser = all(entry.is_operation for entry in entries)
+                self._append(lines, self.most_bytes // 4 if lesser else self.most_bytes)
         except OSError as error:
             raise SpoolFull(
                 f"Usage cannot be kept in {self.folder} ({error.strerror}), and the service does "
                 "not answer: nothing of it is recorded. Make room, or name another `spool` folder."
             ) from error
 
-    def _append(self, lines: bytes) -> None:
-        if self._bytes() + len(lines) > self.most_bytes:
+    def _append(self, lines: bytes, most_bytes: int) -> None:
+        if self._bytes() + len(lines) > most_bytes:
             raise SpoolFull(
-                f"{self.folder} holds as much as it may ({self.most_bytes:,} bytes) and the "
+                f"{self.folder} holds as much as it may ({most_bytes:,} bytes) and the "
                 "service does not answer: this usage is not recorded. Start the service, then "
                 "`membudget flush`."
             )
@@ -243,7 +249,11 @@ def _entry(line: bytes) -> Entry | None:
     body = data.get("body") if isinstance(data, dict) else None
     if not isinstance(body, dict):
         return None
-    return Entry(body=body, allocation=data.get("allocation"))
+    return Entry(
+        body=body,
+        allocation=data.get("allocation"),
+        is_operation=data.get("operation") is True,
+    )
 
 
 def _ends_line(path: Path) -> bool:

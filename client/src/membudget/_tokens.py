@@ -32,9 +32,12 @@ def estimate(text: str) -> int:
     return -(-len(text) // CHARACTERS_PER_TOKEN)
 
 
-def exactness() -> Exactness:
-    """Whether counts are exact, or estimates (install `membudget[tiktoken]`)."""
-    return "heuristic" if _counter() is None else "exact"
+def exactness(model: str | None = None) -> Exactness:
+    """Whether counts are exact, or estimates (install `membudget[tiktoken]`): a model whose
+    encoding is not known is counted in another's."""
+    if _counter() is None or (model and _core.tokens.own_encoding(model) is None):
+        return "heuristic"
+    return "exact"
 
 
 @cache

@@ -22,6 +22,7 @@ from membudget._fields import (
 from membudget._flows import Flows
 from membudget._wire import AsyncWire
 from membudget.allocations import AsyncRunningAllocation
+from membudget.async_cost_parts import Costs
 from membudget.async_memories import Memories
 from membudget.async_parts import (
     Agents,
@@ -96,6 +97,9 @@ class AsyncClient:
         """Policy as files: export, import_."""
         self.backups = Backups(self)
         """Backups of everything: list (also by calling it), create, restore."""
+        self.costs = Costs(self)
+        """What calls cost, and when to stop: estimate, predict, recommend_model, breakdown, alerts,
+        budgets, prices."""
         self.operations = Operations(self)
         """Where the time goes: record, statistics, bottlenecks, parallelism."""
         self.tokens = Tokens(self)

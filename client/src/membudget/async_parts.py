@@ -201,10 +201,15 @@ class Config(Part):
     """Policy as files of the originals' formats."""
 
     async def export(
-        self, format: Literal["json", "yaml"] = "json", *, workspace: str | None = None
+        self,
+        format: Literal["json", "yaml"] = "json",
+        *,
+        of: Literal["profiles", "workspaces"] | None = None,
+        workspace: str | None = None,
     ) -> bytes:
-        """What holds: `json` is a budget-profiles.json, `yaml` a memory-budget.yaml."""
-        return await self._client._ask(self._requests.config_export(format, workspace))
+        """What holds: `json` is a budget-profiles.json, `yaml` a memory-budget.yaml, whose keys
+        `json` has with `of="workspaces"`."""
+        return await self._client._ask(self._requests.config_export(format, of, workspace))
 
     async def import_(
         self,

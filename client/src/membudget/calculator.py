@@ -40,7 +40,7 @@ class AgentBudgetCalculator:
 
     def get_agent_profile(self, agent_name: str) -> tuple[str, dict[str, Any]]:
         """The name of an agent's profile, and the profile. Errors: ValueError."""
-        return self._profile_of(self._known(agent_name))
+        return self._profile_of(self.resolve(agent_name))
 
     def calculate_budget(self, agent_name: str, complexity: str = "medium") -> dict[str, Any]:
         """The budget of an agent for a complexity, and what it came from. Errors: ValueError.
@@ -48,7 +48,7 @@ class AgentBudgetCalculator:
         `calculated_budget` is ⌊base × multiplier⌋, at most the profile's maximum; `scope_tokens`
         splits it by the scopes' weights and sums to it.
         """
-        agent = self._known(agent_name)
+        agent = self.resolve(agent_name)
         name, profile = self._profile_of(agent)
         multiplier = multiplier_of(self.config, profile, complexity)
         base, most = int(profile["base_budget"]), int(profile["max_budget"])
@@ -125,6 +125,26 @@ class AgentBudgetCalculator:
             for agent, entry in self._section("agent_assignments").items()
         }
 
+    def resolve(self, asked: str) -> str:
+        """The agent that a name means, as `type/name`; small typing errors are forgiven.
+
+        Errors: ValueError, naming the nearest.
+        """
+        names = _core.names
+        index = names.NameIndex.build(self.assignments(), self._section("aliases"))
+        try:
+            found = names.match_agent(asked, None, index)
+        except _core.errors.InvalidRequest as error:
+            raise ValueError(error.detail) from error
+        if found.match == "default":
+            near = ", ".join(name for name, _ in found.candidates)
+            raise ValueError(
+                f"Agent '{asked}' not found in budget profile assignments."
+                + (f" The nearest: {near}." if near else "")
+                + " `membudget agents` lists all."
+            )
+        return found.name if found.type is None else f"{found.type}/{found.name}"
+
     def _of_file(self) -> Config:
         if not self.profiles_path.exists():
             raise FileNotFoundError(
@@ -142,22 +162,6 @@ class AgentBudgetCalculator:
             return read_config(self.profiles_path)
         self.source = "shipped"
         return _core.shipped_profiles()
-
-    def _known(self, asked: str) -> str:
-        names = _core.names
-        index = names.NameIndex.build(self.assignments(), self._section("aliases"))
-        try:
-            found = names.match_agent(asked, None, index)
-        except _core.errors.InvalidRequest as error:
-            raise ValueError(error.detail) from error
-        if found.match == "default":
-            near = ", ".join(name for name, _ in found.candidates)
-            raise ValueError(
-                f"Agent '{asked}' not found in budget profile assignments."
-                + (f" The nearest: {near}." if near else "")
-                + " `membudget agents` lists all."
-            )
-        return found.name if found.type is None else f"{found.type}/{found.name}"
 
     def _profile_of(self, agent: str) -> tuple[str, dict[str, Any]]:
         entry = self._section("agent_assignments")[agent]

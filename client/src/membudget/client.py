@@ -23,6 +23,7 @@ from membudget._fields import (
 from membudget._flows import Flows
 from membudget._wire import SyncWire
 from membudget.allocations import RunningAllocation
+from membudget.cost_parts import Costs
 from membudget.memories import Memories
 from membudget.parts import (
     Agents,
@@ -98,6 +99,9 @@ class Client:
         """Policy as files: export, import_."""
         self.backups = Backups(self)
         """Backups of everything: list (also by calling it), create, restore."""
+        self.costs = Costs(self)
+        """What calls cost, and when to stop: estimate, predict, recommend_model, breakdown, alerts,
+        budgets, prices."""
         self.operations = Operations(self)
         """Where the time goes: record, statistics, bottlenecks, parallelism."""
         self.tokens = Tokens(self)

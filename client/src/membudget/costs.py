@@ -1,15 +1,19 @@
-"""Know what calls to language models cost: before, while and after they are made."""
+"""Know what calls to language models cost: before, while and after they are made.
 
-import logging
+With a service at the address its prices, models and budgets count, and every call is booked there,
+once; without it the same is worked out here, by the short table of prices that ships.
+"""
+
 import math
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from membudget._alarms import Alarms, tightened
 from membudget._cost_values import (
+    NO_STAGE,
     THRESHOLDS,
     BudgetCheck,
     CostAlert,
@@ -18,7 +22,6 @@ from membudget._cost_values import (
     CostRecord,
     ModelRecommendation,
     PredictedCost,
-    Sum,
 )
 from membudget._money import UNPRICED, Amount, Usd, exact
 from membudget._prices import (
@@ -30,6 +33,11 @@ from membudget._prices import (
     find_price,
     read_price,
 )
+from membudget._spending import Counts, Raised, Spending
+from membudget._tally import Tally
+
+if TYPE_CHECKING:
+    from membudget.client import Client
 
 __all__ = [
     "PUBLISHED",
@@ -46,18 +54,13 @@ __all__ = [
     "Usd",
 ]
 
-log = logging.getLogger("membudget.costs")
-
-KEPT_RECORDS = 10_000
-"""Single calls that a breakdown still lists; sums are kept of all."""
-MOST_NAMES = 1_000
-"""Stages and models with sums of their own; further ones are summed under `OTHER`."""
-OTHER = "(other)"
-NO_STAGE = "(none)"
-
 
 class CostTracker:
-    """Estimates, records and watches what calls cost. May be used from several threads."""
+    """Estimates, records and watches what calls cost. May be used from several threads.
+
+    A tracker is a run: its calls are booked under one `run_id`. Nothing here raises because the
+    service is away: calls wait on this machine, and are booked when it answers.
+    """
 
     def __init__(
         self,
@@ -69,14 +72,24 @@ class CostTracker:
         alert_callbacks: Iterable[Callable[[CostAlert], object]] = (),
         enforcement: Literal["soft", "hard"] = "soft",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        client: "Client | Literal[False] | None" = None,
+        run_id: str | None = None,
+        agent: str | None = None,
+        project: str | None = None,
+        user: str | None = None,
+        workspace: str | None = None,
     ) -> None:
         """
         alert_thresholds: shares of the budget, 0–1; levels that are left out keep 0.25, 0.50, 0.75
             and 1.00; None switches a level off.
         prices: USD per million tokens by model, `(input, output[, cached])` or `Price`, beside and
-            before the published ones.
+            before those of the service and of the table that ships.
         models: those that may be recommended; all that have a price if None.
         enforcement: `hard` makes `authorize` refuse what the budget does not hold.
+        client: of the service; one that all names share if None, none at all if False.
+        run_id: of a run that others know, too: what it has spent before counts, and its budget is
+            one of the service's of this name. Else the run is this tracker's alone.
+        agent, project, user, workspace: who spends; their budgets in USD count beside.
         """
         self.budget_usd = None if budget_usd is None else Usd(exact(budget_usd))
         if self.budget_usd is not None and self.budget_usd < 0:
@@ -84,7 +97,7 @@ class CostTracker:
         if enforcement not in ("soft", "hard"):
             raise ValueError(f"enforcement is soft or hard, not {enforcement!r}")
         self.enforcement = enforcement
-        self.alert_thresholds = _thresholds(alert_thresholds or {})
+        self._alarms = Alarms(self.budget_usd, alert_thresholds or {}, alert_callbacks, now)
         self.prices = dict(PUBLISHED)
         """By model."""
         for name, given in (prices or {}).items():
@@ -92,30 +105,53 @@ class CostTracker:
                 self.prices[name] = read_price(given, self.prices.get(name))
             except ValueError as error:
                 raise ValueError(f"prices[{name!r}]: {error}") from None
+        self._own_prices = {name: self.prices[name] for name in prices or ()}
         self._models = None if models is None else tuple(models)
-        self._callbacks = list(alert_callbacks)
         self._now = now
-        self._lock = threading.RLock()
-        self.reset()
+        self._lock = threading.Lock()
+        self._tally = Tally()
+        self._spending: Spending | None = None
+        if client is not False:
+            who = {"agent": agent, "project": project, "user": user, "workspace": workspace}
+            self._spending = Spending(client, run_id=run_id, **who)
+        self._is_open = run_id is None or self._spending is None
+        self._is_kept = False
+        """Whether the service keeps the budget, and raises its levels."""
+
+    @property
+    def run_id(self) -> str | None:
+        """The run that calls are booked under; None without a service to book them."""
+        return None if self._spending is None else self._spending.run_id
 
     def reset(self) -> None:
-        """Forget what was spent and which alerts were raised."""
-        with self._lock:
-            self.alerts: list[CostAlert] = []
-            """Every alert, in its order."""
-            self._total = Sum()
-            self._sums: dict[str, dict[str, Sum]] = {"stage": {}, "model": {}, "day": {}}
-            self._records: deque[CostRecord] = deque(maxlen=KEPT_RECORDS)
+        """Forget what was spent and which alerts were raised. A run that the caller has named goes
+        on at the service; else another begins."""
+        self._open()
+        if self._spending is not None:
+            self._spending.begin_anew()
+        self._tally = Tally()
+        self._alarms.reset()
+
+    @property
+    def alert_thresholds(self) -> Mapping[CostAlertLevel, Decimal]:
+        """Shares of the budget by level, the lowest first."""
+        return self._alarms.thresholds
+
+    @property
+    def alerts(self) -> list[CostAlert]:
+        """Every alert, in its order."""
+        return self._alarms.alerts
 
     @property
     def total_cost(self) -> Usd:
         """What recorded calls cost; without those that have no price (`unpriced_calls`)."""
-        return Usd(self._total.usd)
+        self._open()
+        return self._tally.usd
 
     @property
     def unpriced_calls(self) -> int:
         """Recorded calls whose model has no price."""
-        return self._total.unpriced_calls
+        return self._tally.unpriced_calls
 
     @property
     def remaining_usd(self) -> Usd | None:
@@ -125,11 +161,12 @@ class CostTracker:
     @property
     def history(self) -> Sequence[CostRecord]:
         """The last calls, oldest first."""
-        return tuple(self._records)
+        self._open()
+        return self._tally.records()
 
     def add_alert_callback(self, callback: Callable[[CostAlert], object]) -> None:
         """Call this with every alert to come; what it raises is logged and goes no further."""
-        self._callbacks.append(callback)
+        self._alarms.callbacks.append(callback)
 
     def estimate_cost(
         self,
@@ -139,13 +176,12 @@ class CostTracker:
         cached_tokens: float = 0,
     ) -> Usd:
         """What a call would cost; `UNPRICED` for a model without a price, never zero."""
-        return cost_of(
-            self.prices,
-            model_name,
+        counts = (
             _tokens(estimated_input_tokens),
             _tokens(estimated_output_tokens),
             _tokens(cached_tokens),
         )
+        return self._cost(model_name, counts)
 
     def predict_total_cost(
         self,
@@ -155,13 +191,17 @@ class CostTracker:
         """What everything will cost: `current_cost` (what was recorded, if None) and the stages to
         come, each `(stage, model, input tokens, output tokens)`."""
         current = self.total_cost if current_cost is None else Usd(exact(current_cost))
-        remaining = []
-        unpriced = []
-        for stage, model, input_tokens, output_tokens in remaining_stages:
-            usd = self.estimate_cost(model, input_tokens, output_tokens)
-            remaining.append((stage, usd))
-            if usd.is_unpriced:
-                unpriced.append(model)
+        stages = [(stage, model, _tokens(a), _tokens(b)) for stage, model, a, b in remaining_stages]
+        if self._spending is not None and stages and not any(map(self._is_own, _second(stages))):
+            found = self._spending.predict(current, stages)
+            if found is not None:
+                return found
+        remaining = [(stage, self._cost(model, (a, b, 0))) for stage, model, a, b in stages]
+        unpriced = [
+            model
+            for model, (_, usd) in zip(_second(stages), remaining, strict=True)
+            if usd.is_unpriced
+        ]
         predicted = PredictedCost(sum((usd for _, usd in remaining), current))
         predicted.remaining = tuple(remaining)
         predicted.lower = sum((usd for _, usd in remaining if not usd.is_unpriced), current)
@@ -180,12 +220,14 @@ class CostTracker:
     ) -> Usd:
         """Count a call that was made, raise the alerts that are due, and answer what it cost.
 
-        cost_usd: what the provider charged; from the prices if None.
+        cost_usd: what the provider charged, 0 or more; from the prices if None.
         """
+        self._open()
         counts = _tokens(input_tokens), _tokens(output_tokens), _tokens(cached_tokens)
-        usd = cost_of(self.prices, model_name, *counts)
-        if cost_usd is not None:
-            usd = Usd(exact(cost_usd))
+        is_stated = cost_usd is not None or self._is_own(model_name)
+        usd = self._cost(model_name, counts) if cost_usd is None else Usd(exact(cost_usd))
+        if usd < 0:
+            raise ValueError(f"cost_usd is {cost_usd}; the least is 0")
         record = CostRecord(
             at=self._now(),
             stage=stage_name or NO_STAGE,
@@ -195,15 +237,19 @@ class CostTracker:
             cached_tokens=counts[2],
             usd=usd,
         )
-        with self._lock:
-            self._total.add(record)
-            self._records.append(record)
-            names = (record.stage, record.model, record.at.date().isoformat())
-            for sums, name in zip(self._sums.values(), names, strict=True):
-                kept = name if name in sums or len(sums) < MOST_NAMES else OTHER
-                sums.setdefault(kept, Sum()).add(record)
-            used = self.total_cost
-        self._raise_alerts(used)
+        used = self._tally.add(record)
+        raised: list[Raised] = []
+        is_booked = False
+        if self._spending is not None:
+            raised, is_booked = self._spending.book(record, is_stated=is_stated)
+        for one in raised:
+            if one.budget == self.run_id and self.budget_usd is not None:
+                self._alarms.raise_level(one.level, one.used)
+            else:
+                share = THRESHOLDS[one.level]
+                self._alarms.tell(one.level, share, one.used, one.limit, one.message, one.budget)
+        if not (self._is_kept and is_booked):
+            self._alarms.reach(used)
         return usd
 
     def check_budget(
@@ -212,9 +258,15 @@ class CostTracker:
         """Whether the budget holds `current_cost` (what was recorded, if None) and
         `additional_cost`; raises the alerts that `current_cost` is due."""
         used = self.total_cost if current_cost is None else Usd(exact(current_cost))
-        self._raise_alerts(used)
         is_unpriced = isinstance(additional_cost, Usd) and additional_cost.is_unpriced
         wanted = Usd() if is_unpriced else Usd(exact(additional_cost))
+        found = None
+        if self._spending is not None and current_cost is None:
+            found = self._spending.check(self.run_id if self._is_kept else None, wanted)
+        if found is not None and found.budgets and self._is_kept:
+            used = Usd(found.budgets[0].used_usd)
+        else:
+            self._alarms.reach(used)
         if self.budget_usd is None:
             allowed, reason = True, "no budget is set"
         elif is_unpriced:
@@ -224,15 +276,17 @@ class CostTracker:
             allowed, reason = False, f"{over:f} USD over the budget of {self.budget_usd:f} USD"
         else:
             allowed, reason = True, "within the budget"
-        return BudgetCheck(
+        check = BudgetCheck(
             allowed=allowed,
-            level=self._level(used),
+            level=self._alarms.level(used),
             used_usd=used,
             limit_usd=self.budget_usd,
             remaining_usd=self._remaining(used),
             unpriced_calls=self.unpriced_calls,
             reason=reason,
+            enforcement=self.enforcement,
         )
+        return check if found is None else tightened(check, found, own=self.run_id)
 
     def authorize(
         self,
@@ -250,7 +304,7 @@ class CostTracker:
             model_name, estimated_input_tokens, estimated_output_tokens, cached_tokens
         )
         check = self.check_budget(additional_cost=usd)
-        if not check and self.enforcement == "hard":
+        if not check and check.enforcement == "hard":
             raise CostBudgetExceeded(f"{model_name} is refused: {check.reason}")
         return usd
 
@@ -269,6 +323,10 @@ class CostTracker:
         used = self.total_cost if current_cost is None else Usd(exact(current_cost))
         counts = _tokens(estimated_input_tokens), _tokens(estimated_output_tokens)
         remaining = self._remaining(used)
+        if self._spending is not None and self._models is None and not self._own_prices:
+            found = self._spending.choose(stage_name, counts, quality_requirement, remaining)
+            if found is not None:
+                return found
         rejected: list[tuple[str, str]] = []
         for usd, name in self._by_cost(*counts):
             price = find_price(self.prices, name)
@@ -289,78 +347,56 @@ class CostTracker:
         "by_model": …, "by_day": …, "records": [CostRecord]}`; sums are `{"usd", "calls",
         "input_tokens", "output_tokens", "cached_tokens", "unpriced_calls"}`.
         """
-        with self._lock:
-            shown = {
-                f"by_{dimension}": {name: one.shown() for name, one in sums.items()}
-                for dimension, sums in self._sums.items()
-            }
-            return {
-                "total_cost": self.total_cost,
-                "budget_usd": self.budget_usd,
-                "remaining_usd": self.remaining_usd,
-                "unpriced_calls": self.unpriced_calls,
-                **shown,
-                "records": list(self._records),
-            }
+        return {
+            "total_cost": self.total_cost,
+            "budget_usd": self.budget_usd,
+            "remaining_usd": self.remaining_usd,
+            "unpriced_calls": self.unpriced_calls,
+            **self._tally.shown(),
+        }
 
     def _by_cost(self, input_tokens: int, output_tokens: int) -> list[tuple[Usd, str]]:
         names = self.prices if self._models is None else self._models
-        costs = [(cost_of(self.prices, name, input_tokens, output_tokens), name) for name in names]
+        costs = [(self._cost(name, (input_tokens, output_tokens, 0)), name) for name in names]
         unpriced = [pair for pair in costs if pair[0].is_unpriced]
         return sorted(pair for pair in costs if not pair[0].is_unpriced) + unpriced
 
     def _remaining(self, used: Usd) -> Usd | None:
         return None if self.budget_usd is None else max(Usd(), self.budget_usd - used)
 
-    def _level(self, used: Usd) -> CostAlertLevel | None:
-        reached = [level for level, due in self._due().items() if used and used >= due]
-        return reached[-1] if reached else None
+    def _is_own(self, model: str) -> bool:
+        return find_price(self._own_prices, model) is not None
 
-    def _due(self) -> dict[CostAlertLevel, Usd]:
-        """Dollars at which each level is reached; nothing is reached by spending nothing."""
-        if self.budget_usd is None:
-            return {}
-        return {level: self.budget_usd * share for level, share in self.alert_thresholds.items()}
+    def _cost(self, model: str, counts: Counts) -> Usd:
+        """By the caller's prices, else the service's, else those of the table."""
+        if self._spending is not None and not self._is_own(model):
+            found = self._spending.price(model, counts)
+            if found is not None:
+                return found
+        return cost_of(self.prices, model, *counts)
 
-    def _raise_alerts(self, used: Usd) -> None:
-        raised: list[CostAlert] = []
-        with self._lock:
-            before = {alert.level for alert in self.alerts}
-            for level, due in self._due().items():
-                if level in before or used < due or not used:
-                    continue
-                assert self.budget_usd is not None
-                alert = CostAlert(
-                    level=level,
-                    threshold=self.alert_thresholds[level],
-                    used_usd=used,
-                    budget_usd=self.budget_usd,
-                    at=self._now(),
-                    message=f"{used:f} of {self.budget_usd:f} USD are spent"
-                    f" ({level.value.replace('_', ' ')}, from"
-                    f" {100 * self.alert_thresholds[level]:f} %)",
-                )
-                self.alerts.append(alert)
-                raised.append(alert)
-        for alert in raised:
-            log.warning("%s", alert.message)
-            for callback in tuple(self._callbacks):
-                try:
-                    callback(alert)
-                except Exception:
-                    log.exception("a cost alert's callback failed")
+    def _open(self) -> None:
+        """Once: learn what a run has spent that others know, too, and put its budget in force."""
+        if self._spending is None:
+            return
+        used = Usd()
+        with self._lock:  # who comes meanwhile waits: its own call is not to be counted twice
+            if self._is_open:
+                return
+            for record in self._spending.records() or ():
+                self._tally.add(record)
+            if self.budget_usd is not None:
+                found = self._spending.keep_budget(self.budget_usd, self.alert_thresholds)
+                if found is not None:
+                    used, heard = found
+                    self._is_kept = True
+                    self._alarms.reset(heard)
+            self._is_open = True
+        self._alarms.reach(used)
 
 
-def _thresholds(
-    given: Mapping[CostAlertLevel, Amount | None],
-) -> dict[CostAlertLevel, Decimal]:
-    """By level, the lowest first."""
-    shares: dict[CostAlertLevel, Amount | None] = {**THRESHOLDS, **given}
-    kept = {CostAlertLevel(level): exact(s) for level, s in shares.items() if s is not None}
-    for level, share in kept.items():
-        if share < 0:
-            raise ValueError(f"alert_thresholds[{level.name}] is {share}; the least is 0")
-    return dict(sorted(kept.items(), key=lambda pair: pair[1]))
+def _second(stages: Sequence[tuple[str, str, int, int]]) -> list[str]:
+    return [model for _, model, _, _ in stages]
 
 
 def _tokens(given: float) -> int:

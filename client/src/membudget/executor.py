@@ -263,7 +263,7 @@ class ParallelExecutor:
             waits_for={id_: len(needed) for id_, needed in dependencies.items()},
             dependents=dependents,
             order={
-                id_: (-task.priority, -remaining[id_] if long_first else 0, at)
+                id_: (-task.priority, -remaining[id_] if long_first else 0, at, id_)
                 for at, (id_, task) in enumerate(by_id.items())
             },
             limit=1 if is_sequential else self.max_concurrency,

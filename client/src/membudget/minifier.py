@@ -1,16 +1,26 @@
-"""Make a dictionary of texts fit a token budget: what matters stays, what is cut is named."""
+"""Make a dictionary of texts fit a token budget: what matters stays, what is cut is named.
+
+With a service at the address it cuts and counts, else the same is done here.
+"""
 
 import hashlib
 import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from membudget import _tokens
 from membudget._core import minifying
+from membudget._service import Service
+
+if TYPE_CHECKING:
+    from membudget.client import Client
 
 __all__ = ["ContextMinifier", "MinifiedContext"]
+
+MOST_KEYS, LONGEST_KEY, MOST_CHARACTERS = 10_000, 400, 4_000_000
+"""What the service takes of a context; larger ones are cut here."""
 
 
 class MinifiedContext(dict[str, Any]):
@@ -21,7 +31,8 @@ class MinifiedContext(dict[str, Any]):
     original_tokens: int
     max_tokens: int
     exactness: str
-    """`exact` (counted with tiktoken), `heuristic` (four characters to a token), or `given`."""
+    """`exact` (counted with the model's own encoding), `calibrated` or `heuristic` (a ratio of it,
+    or four characters to a token), or `given`."""
     dropped: list[dict[str, Any]]
     """`{"key", "tokens", "sections": [headings]}` of every key that lost something."""
 
@@ -41,24 +52,38 @@ class ContextMinifier:
         model: str | None = None,
         count: Callable[[str], int] | None = None,
         cache_size: int = 256,
+        client: "Client | Literal[False] | None" = None,
+        workspace: str | None = None,
     ) -> None:
         """
         max_tokens: of all values together; keys and what a caller puts around them are not counted.
-        model: whose tokens are counted, with the extra `tokens`; else four characters are a token.
-        count: counts the tokens of a text in place of that.
+        model: whose tokens are counted. Without the service that takes the extra `tokens`; else
+            four characters are a token.
+        count: counts the tokens of a text in place of that; the service is not asked then.
         cache_size: results that are remembered; 0 for none.
+        client: of the service; one that all names share if None, none at all if False.
         """
         if max_tokens < 0:
             raise ValueError(f"max_tokens is {max_tokens}; the least is 0")
         self.max_tokens = max_tokens
         self._model = model
         self._count = count
+        self._service = None if client is False or count is not None else Service(client)
+        self._workspace = workspace
         self._cache_size = cache_size
         self._cache: OrderedDict[bytes, MinifiedContext] = OrderedDict()
         self._lock = threading.Lock()
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text, as budgets are counted here."""
+        if self._service is not None and _fits({"text": text}):
+            found = self._service.ask(
+                lambda client: client.tokens.count(
+                    text, model=self._model, workspace=self._workspace
+                )
+            )
+            if found is not None:
+                return found.total
         return self._counts([text])[0]
 
     def minify_context(
@@ -82,9 +107,45 @@ class ContextMinifier:
         cache_key = _digest(texts, sorted(important & texts.keys()), task, budget)
         found = self._remembered(cache_key)
         if found is None:
-            found = self._minify(context, texts, important, task, budget)
+            found = self._asked(context, texts, important, task, budget)
+            found = found or self._minify(context, texts, important, task, budget)
             self._remember(cache_key, found)
         return _copy(found, context)
+
+    def _asked(
+        self,
+        context: Mapping[str, Any],
+        texts: Mapping[str, str],
+        important: frozenset[str],
+        task: str | None,
+        budget: int,
+    ) -> MinifiedContext | None:
+        """What the service keeps; None where it cannot be asked."""
+        can_be_cut = all(isinstance(held, str | Mapping | list) for held in context.values())
+        if self._service is None or not can_be_cut or not _fits(texts):
+            return None
+        found = self._service.ask(
+            lambda client: client.tokens.minify(
+                texts,
+                budget,
+                important_keys=sorted(important & texts.keys()),
+                task=task or None,
+                model=self._model,
+                workspace=self._workspace,
+            )
+        )
+        if found is None:
+            return None
+        made = MinifiedContext({key: found.context[key] for key in texts if key in found.context})
+        made.tokens = found.tokens
+        made.original_tokens = found.original_tokens
+        made.max_tokens = budget
+        made.exactness = found.exactness
+        made.dropped = [
+            {"key": one.key, "tokens": one.tokens, "sections": list(one.sections)}
+            for one in found.dropped
+        ]
+        return made
 
     def _minify(
         self,
@@ -106,7 +167,7 @@ class ContextMinifier:
         made.tokens = found.tokens
         made.original_tokens = found.original_tokens
         made.max_tokens = budget
-        made.exactness = "given" if self._count is not None else _tokens.exactness()
+        made.exactness = "given" if self._count is not None else _tokens.exactness(self._model)
         made.dropped = [
             {"key": one.key, "tokens": one.tokens, "sections": list(one.sections)}
             for one in found.dropped
@@ -130,6 +191,19 @@ class ContextMinifier:
             self._cache[key] = made
             while len(self._cache) > self._cache_size:
                 self._cache.popitem(last=False)
+
+
+def _fits(texts: Mapping[Any, str]) -> bool:
+    """Whether the service takes texts."""
+    try:
+        return (
+            len(texts) <= MOST_KEYS
+            and all(isinstance(key, str) and 0 < len(key) <= LONGEST_KEY for key in texts)
+            and sum(map(len, texts.values())) <= MOST_CHARACTERS
+            and all(text.encode() is not None for pair in texts.items() for text in pair)
+        )
+    except UnicodeEncodeError:
+        return False
 
 
 def _text_of(given: Any) -> str:

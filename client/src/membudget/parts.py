@@ -198,10 +198,15 @@ class Config(Part):
     """Policy as files of the originals' formats."""
 
     def export(
-        self, format: Literal["json", "yaml"] = "json", *, workspace: str | None = None
+        self,
+        format: Literal["json", "yaml"] = "json",
+        *,
+        of: Literal["profiles", "workspaces"] | None = None,
+        workspace: str | None = None,
     ) -> bytes:
-        """What holds: `json` is a budget-profiles.json, `yaml` a memory-budget.yaml."""
-        return self._client._ask(self._requests.config_export(format, workspace))
+        """What holds: `json` is a budget-profiles.json, `yaml` a memory-budget.yaml, whose keys
+        `json` has with `of="workspaces"`."""
+        return self._client._ask(self._requests.config_export(format, of, workspace))
 
     def import_(
         self,

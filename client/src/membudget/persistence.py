@@ -174,8 +174,8 @@ class MemoryPersistence:
         return self._files.backups()
 
     async def shutdown(self) -> None:
-        """Stop saving and backing up, save and back up once more. It ends, whatever happens, and
-        may be called at any time, more than once."""
+        """Stop saving and backing up, save and back up once more, and close what the engine has
+        open. It ends, whatever happens, and may be called at any time, more than once."""
         tasks, self._tasks = self._tasks, []
         was_running, self._loop = self._loop is not None, None
         self.memory_engine.off_change(self._note_change)
@@ -192,6 +192,7 @@ class MemoryPersistence:
             self._note_error("save at the end", "it took too long")
         finally:
             self._files.release()
+            await self.memory_engine.close()
 
     async def __aenter__(self) -> "MemoryPersistence":
         await self.initialize()

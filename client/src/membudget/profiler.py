@@ -1,7 +1,13 @@
-"""Measure what a program spends its time on, and say what would make it faster."""
+"""Measure what a program spends its time on, and say what would make it faster.
 
+With a service at the address what was measured is booked there, each operation once: when figures
+are asked for, every thousand operations, and at the end of the program.
+"""
+
+import atexit
 import inspect
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -12,10 +18,11 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import wraps
 from itertools import count
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast
 
 from membudget._calls import EVENTS, new_id
-from membudget._measured import wired
+from membudget._measured import wired_all
+from membudget._service import Service
 from membudget._timing import (
     Bottleneck,
     Finished,
@@ -51,6 +58,12 @@ MAX_OPERATIONS = 10_000
 MOST_NAMES = 1_000
 """Names with sums of their own; further ones are summed under `OTHER`."""
 OTHER = "(other)"
+BOOKED_AT = 1_000
+"""Operations that are booked together while a program runs."""
+MOST_UNBOOKED = 100_000
+"""Operations of one profiler that wait to be booked; if they come faster the oldest are lost."""
+MOST_WAITING = 256
+"""Profilers with operations to book, dropped ones too, before all of them book."""
 
 
 class OperationType(Enum):
@@ -98,25 +111,45 @@ class PerformanceProfiler:
         max_operations: int = MAX_OPERATIONS,
         *,
         clock: Callable[[], float] = time.perf_counter,
+        client: "Client | Literal[False] | None" = None,
+        run_id: str | None = None,
+        workspace: str | None = None,
     ) -> None:
         """max_operations: how many are remembered one by one (medians, what could run side by
-        side); older ones are only in the sums. `clock`: seconds."""
+        side); older ones are only in the sums. `clock`: seconds.
+
+        client: of the service; one that all names share if None, none at all if False.
+        run_id: the run that operations are booked under which name none; one of its own if None.
+        """
         if max_operations < 1:
             raise ValueError(f"max_operations is {max_operations}; the least is 1")
         self._most = max_operations
         self._clock = clock
         self._lock = threading.Lock()
-        self._id = new_id("op")
+        self._id, self._process = new_id("op"), os.getpid()
         self._wall = time.time() - clock()
+        self._service = None if client is False else Service(client)
+        self.run_id = run_id or new_id("run")
+        """The run that operations are booked under which name none."""
+        self._workspace = workspace
+        self._book_at = max(1, min(BOOKED_AT, max_operations // 2))
+        self._booking = threading.Lock()
+        self._finished: deque[Finished] = deque(maxlen=self._most)
+        most_unbooked = self._most if self._service is None else MOST_UNBOOKED
+        self._unbooked: deque[tuple[str, Finished]] = deque(maxlen=most_unbooked)
+        """With the ids that they are booked under."""
+        self._has_lost = False
         self.reset()
 
     def reset(self) -> None:
         """Forget everything; what is under way is not counted when it ends."""
+        self.book()
         with self._lock:
             self._open: dict[tuple[str, str, str], _Open] = {}
             self._spent: dict[tuple[str, str], Spent] = {}
-            self._finished: deque[Finished] = deque(maxlen=self._most)
-            self._ended = self._sent = 0
+            self._finished.clear()
+            if self._service is None:
+                self._unbooked.clear()
 
     def start_operation(
         self,
@@ -236,11 +269,13 @@ class PerformanceProfiler:
         own time, without what was measured inside; median and p95 are those of the operations
         that are still remembered.
         """
+        self.book()
         spent, finished, open_ = self._now()
         return {**statistics_of(spent, finished), "open_operations": open_}
 
     def analyze_bottlenecks(self, min_percentage: float = 5.0) -> list[Bottleneck]:
         """Operations that take at least so many per cent of all measured time, worst first."""
+        self.book()
         spent, finished, _ = self._now()
         return bottlenecks_of(spent, finished, min_percentage)
 
@@ -249,39 +284,62 @@ class PerformanceProfiler:
         with self._lock:
             return [one for one in self._finished if run_id in (None, one.run_id)]
 
-    def send(self, client: "Client", *, workspace: str | None = None) -> int:
-        """Send what ended since the last time to the service, and answer how many it had not seen.
+    def book(self) -> None:
+        """Book what ended since the last time, each operation once; without the service it waits on
+        this machine. That is done by itself, too."""
+        service = self._service
+        if service is None:
+            return
+        with self._booking:
+            for part in self._parts():
+                if not service.measured(wired_all(part, self._wall), self._workspace):
+                    self._put_back(part)
+                    return
 
-        Nothing is sent unless this is called. What cannot be sent waits for the next call, as far
-        as it is still remembered; an operation counts once however often it is sent.
-        """
-        ended, operations = self._to_send()
-        new = 0
-        for first in range(0, len(operations), EVENTS):
-            part = operations[first : first + EVENTS]
-            new += client.operations.record(part, workspace=workspace).accepted
-        self._was_sent(ended)
-        return new
+    def send(self, client: "Client", *, workspace: str | None = None) -> int:
+        """Send what ended since the last time to a service, and answer how many it had not seen."""
+        accepted = 0
+        with self._booking:
+            for part in self._parts():
+                try:
+                    sent = wired_all(part, self._wall)
+                    accepted += client.operations.record(sent, workspace=workspace).accepted
+                except BaseException:
+                    self._put_back(part)
+                    raise
+        return accepted
 
     async def send_async(self, client: "AsyncClient", *, workspace: str | None = None) -> int:
         """The same with an asynchronous client."""
-        ended, operations = self._to_send()
-        new = 0
-        for first in range(0, len(operations), EVENTS):
-            part = operations[first : first + EVENTS]
-            new += (await client.operations.record(part, workspace=workspace)).accepted
-        self._was_sent(ended)
-        return new
+        accepted = 0
+        for part in self._parts():
+            try:
+                sent = wired_all(part, self._wall)
+                accepted += (await client.operations.record(sent, workspace=workspace)).accepted
+            except BaseException:
+                self._put_back(part)
+                raise
+        return accepted
 
-    def _to_send(self) -> tuple[int, list[dict[str, Any]]]:
+    def _parts(self) -> Iterator[list[tuple[str, Finished]]]:
+        """What is not booked by now, as many at once as a request may hold; it is the caller's
+        then."""
+        left = len(self._unbooked)
+        while left > 0:
+            with self._lock:
+                size = min(EVENTS, left, len(self._unbooked))
+                part = [self._unbooked.popleft() for _ in range(size)]
+            left = left - size if size else 0
+            if part:
+                yield part
         with self._lock:
-            ended, unsent = self._ended, self._ended - self._sent
-            left = list(self._finished)[-unsent:] if unsent else []
-        return ended, [wired(one, prefix=self._id, wall=self._wall) for one in left]
+            if not self._unbooked:
+                _waiting.discard(self)
 
-    def _was_sent(self, ended: int) -> None:
+    def _put_back(self, part: Sequence[tuple[str, Finished]]) -> None:
         with self._lock:
-            self._sent = max(self._sent, min(ended, self._ended))  # it may be reset meanwhile
+            room = (self._unbooked.maxlen or 0) - len(self._unbooked)
+            self._unbooked.extendleft(reversed(part[max(0, len(part) - room) :]))
 
     def _now(self) -> tuple[Mapping[tuple[str, str], Spent], Sequence[Finished], int]:
         with self._lock:
@@ -313,23 +371,41 @@ class PerformanceProfiler:
                 key = begun.kind, OTHER
             own = max(0.0, seconds - begun.within)
             self._spent.setdefault(key, Spent()).add(seconds, own, failed=failed)
-            self._finished.append(
-                Finished(
-                    kind=key[0],
-                    name=key[1],
-                    began=begun.began,
-                    seconds=seconds,
-                    run_id=begun.run_id,
-                    depends_on=begun.depends_on,
-                    failed=failed,
-                    parent=None if begun.parent is None else begun.parent.number,
-                    number=begun.number,
-                    inside=None if begun.parent is None else begun.parent.name,
-                    part_of=_run_of(begun),
-                )
+            finished = Finished(
+                kind=key[0],
+                name=key[1],
+                began=begun.began,
+                seconds=seconds,
+                run_id=begun.run_id,
+                depends_on=begun.depends_on,
+                failed=failed,
+                parent=None if begun.parent is None else begun.parent.number,
+                number=begun.number,
+                inside=None if begun.parent is None else begun.parent.name,
+                part_of=_run_of(begun) or self.run_id,
             )
-            self._ended += 1
+            self._finished.append(finished)
+            is_due = self._note(finished)
+        if is_due and not self._booking.locked():
+            # beside the program, whose time it would be otherwise
+            threading.Thread(target=is_due, daemon=True).start()
         return seconds
+
+    def _note(self, finished: Finished) -> Callable[[], None] | None:
+        """Keep an operation until it is booked; what there is to do now."""
+        if self._process != os.getpid():  # a fork numbers its operations as its parent does
+            self._id, self._process = new_id("op"), os.getpid()
+        if len(self._unbooked) == self._unbooked.maxlen and self._service is not None:
+            if not self._has_lost:
+                log.warning("operations end faster than they are booked: the oldest are lost")
+            self._has_lost = True
+        self._unbooked.append((f"{self._id}_{finished.number}", finished))
+        if self._service is None:
+            return None
+        _waiting.add(self)  # until they are booked, whatever becomes of it elsewhere
+        if len(_waiting) > MOST_WAITING:
+            return _book_all
+        return self.book if len(self._unbooked) % self._book_at == 0 else None
 
 
 class PerformanceOptimizer:
@@ -340,6 +416,7 @@ class PerformanceOptimizer:
 
     def get_optimization_recommendations(self, min_percentage: float = 5.0) -> list[Recommendation]:
         """What to change, what saves most first; savings are estimates, and say of what."""
+        self.profiler.book()
         spent, finished, _ = self.profiler._now()
         return recommendations_of(spent, finished, min_percentage)
 
@@ -349,7 +426,18 @@ class PerformanceOptimizer:
         Certain where `depends_on` was said; else calls of one name in a row, if they do not need
         each other.
         """
+        self.profiler.book()
         return opportunities_of(self.profiler.finished(run_id))
+
+
+_waiting: set[PerformanceProfiler] = set()
+"""Profilers that have operations to book."""
+
+
+@atexit.register
+def _book_all() -> None:
+    for profiler in tuple(_waiting):
+        profiler.book()
 
 
 def _run_of(begun: _Open) -> str | None:

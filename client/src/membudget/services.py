@@ -7,7 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
+from anyio import to_thread
+
 from membudget._money import Amount
+from membudget._service import client_of
 from membudget.async_client import AsyncClient
 from membudget.costs import CostAlertLevel, CostTracker
 from membudget.executor import ParallelExecutor
@@ -38,6 +41,7 @@ class Services:
         budget_usd: Amount | None = None,
         alert_thresholds: Mapping[CostAlertLevel, Amount | None] | None = None,
         prices: Mapping[str, Any] | None = None,
+        run_id: str | None = None,
         max_concurrency: int | None = 10,
         max_tokens: int = 2000,
         auto_save: bool = True,
@@ -45,7 +49,8 @@ class Services:
         folder: str | os.PathLike[str] | None = None,
     ) -> None:
         """config: as `MemoryEngine` takes it (`url`, `api_key`, `workspace`,
-        `use_distributed_store`); the rest as the parts of these names take it."""
+        `use_distributed_store`), and where all parts find the service; the rest as the parts of
+        these names take it. What is spent and measured is one run, `run_id` if it is named."""
         self.memory_engine = MemoryEngine(config, project_id=project_id)
         self.memory_persistence = MemoryPersistence(
             self.memory_engine,
@@ -53,11 +58,15 @@ class Services:
             backup_interval_seconds=backup_interval_seconds,
             folder=folder,
         )
-        self.cost_tracker = CostTracker(budget_usd, alert_thresholds, prices=prices)
-        self.performance_profiler = PerformanceProfiler()
+        self._asking = client_of(self.memory_engine.config)
+        asked: dict[str, Any] = {"client": self._asking}
+        self.cost_tracker = CostTracker(
+            budget_usd, alert_thresholds, prices=prices, run_id=run_id, **asked
+        )
+        self.performance_profiler = PerformanceProfiler(run_id=self.cost_tracker.run_id, **asked)
         self.performance_optimizer = PerformanceOptimizer(self.performance_profiler)
         self.parallel_executor = ParallelExecutor(max_concurrency)
-        self.context_minifier = ContextMinifier(max_tokens)
+        self.context_minifier = ContextMinifier(max_tokens, **asked)
         self.started: list[str] = []
         """What is running, in the order in which it was started."""
         self.problems: list[str] = []
@@ -109,13 +118,19 @@ class Services:
 
     def _stages(self) -> tuple[tuple[str, Act, Act], ...]:
         return (
-            ("client", _nothing, self.memory_engine.close),
+            ("client", _nothing, self._close_clients),
             ("memory", self.memory_persistence.initialize, self.memory_persistence.shutdown),
             ("executor", _nothing, self._cancel_tasks),
         )
 
     async def _cancel_tasks(self) -> None:
         self.parallel_executor.cancel()
+
+    async def _close_clients(self) -> None:
+        await to_thread.run_sync(self.performance_profiler.book)
+        if self._asking is not None:
+            self._asking.close()
+        await self.memory_engine.close()
 
     async def _stop(self) -> None:
         for name, _, stop in reversed(self._stages()):

@@ -15,8 +15,8 @@ class Operations(Part):
         self, operations: Sequence[Mapping[str, Any]], *, workspace: str | None = None
     ) -> results.Receipt:
         """Book up to 10,000, each once: `{"type", "name", "started_at", "duration_seconds", "id"?,
-        "run_id"?, "parent"?, "depends_on"?, "success"?}`."""
-        return self._client._ask(self._requests.record_operations(operations, workspace))
+        "run_id"?, "parent"?, "depends_on"?, "success"?}`; without the service they are spooled."""
+        return self._client._run(self._client._flows.record_operations(operations, workspace))
 
     def statistics(
         self,

@@ -109,8 +109,15 @@ JSON_LINES = (
     ("import .claude/cache/budget-usage.jsonl", "imported"),
     ("import .claude/memory/budget-profiles.json", None),
     ("export profiles", "profiles"),
+    ("export workspaces", "default"),
+    ("export workspaces --format json", "research"),
+    ("export workspaces -w research", "research"),
+    ("export usage", None),
+    ("export memories", None),
     ("flush", "waiting"),
     ("version", "client"),
+    ("tokens 'hello world'", "total"),
+    ("costs --workspace spent --by stage", "total_usd"),
 )
 
 
@@ -126,10 +133,49 @@ def test_every_command_answers_json(
     assert key is None or key in found
 
 
+CALL: dict[str, Any] = {
+    "workspace": "spent",
+    "timestamp": "2026-11-01T08:00:00Z",
+    "agent": "writer",
+    "used_tokens": 0,
+    "model": "gpt-4o",
+    "input_tokens": 1_000_000,
+    "output_tokens": 0,
+    "stage": "draft",
+}
+
+SCRIPT_LINES = (
+    "calculate-agent-budget dbt-expert complex",
+    "calculate-agent-budget --list-profiles",
+    "calculate-agent-budget --show-assignments",
+    "calculate-agent-budget --show-complexity",
+    "detect-task-complexity 'List all dbt models'",
+    "detect-task-complexity --show-signals",
+    "budget-monitor dbt-expert 1000",
+    "budget-monitor dbt-expert 1000 --load global=5",
+    "analyze-budget-usage --recommendations",
+    "memory-budget-scoped --agent-name dbt-expert --agent-type specialists",
+    "run-phase5-automation daily",
+    "run-phase5-automation report",
+    "setup-phase5-cron install",
+)
+
+
+@pytest.mark.parametrize("line", SCRIPT_LINES)
+def test_every_script_answers_json(service: str, tree: Path, shell: Shell, line: str) -> None:
+    with Client(service) as client:
+        client.usage_import(tree.parent / "cache" / "budget-usage.jsonl")
+    said = shell(f"{line} --json")
+    assert said.code == 0, said.err
+    assert json.loads(said.out)
+    assert {one.split()[0] for one in SCRIPT_LINES} | {"membudget"} == SCRIPTS.keys()
+
+
 @pytest.mark.parametrize("line", [line for line, _ in JSON_LINES])
 def test_every_command_answers_people(service: str, tree: Path, shell: Shell, line: str) -> None:
     with Client(service) as client:
         client.usage_import(tree.parent / "cache" / "budget-usage.jsonl")
+        client.track(**CALL, id="a-call")
     said = shell(f"membudget {line}")
     assert said.code == 0, said.err
     assert said.out.strip()
@@ -143,6 +189,7 @@ def test_a_terminal_gets_drawings(
     monkeypatch.setattr(output, "is_terminal", lambda: True)
     with Client(service) as client:
         client.usage_import(tree.parent / "cache" / "budget-usage.jsonl")
+        client.track(**CALL, id="a-call")
     said = shell(f"membudget {line}")
     assert said.code == 0, said.err
     assert said.out.strip()
@@ -155,7 +202,12 @@ def test_a_terminal_gets_drawings(
         ("membudget budget dbt-expert huge", output.FAILED),
         ("membudget load nowhere", output.FAILED),
         ("membudget import nowhere.json", output.FAILED),
-        ("membudget monitor agent 100 --load global", output.FAILED),
+        ("membudget monitor agent 100 --load global", output.USAGE),
+        ("membudget monitor agent 100 --load global=1 --load 'global=many'", output.USAGE),
+        ("membudget export usage --format csv --json", output.USAGE),
+        ("membudget monitor agent 100 --load global=1 --complexity huge", output.USAGE),
+        ("membudget load . --agent dbt-expert --complexity huge", output.USAGE),
+        ("membudget export memories --agent dbt-expert", output.USAGE),
         ("membudget detect", output.USAGE),
         ("membudget export everything", output.USAGE),
         ("membudget export memories --format csv", output.USAGE),
@@ -172,6 +224,9 @@ def test_a_terminal_gets_drawings(
         ("membudget recommend --apply rec_nobody", output.FAILED),
         ("membudget jobs run never", output.FAILED),
         ("membudget nonsense", output.USAGE),
+        ("membudget costs --by colour", output.USAGE),
+        ("membudget costs --days 0", output.USAGE),
+        ("membudget costs --workspace nobody-s", output.FAILED),
         ("run-phase5-automation yearly", output.USAGE),
         ("setup-phase5-cron remove", output.USAGE),
         ("calculate-agent-budget", output.FAILED),
@@ -189,7 +244,17 @@ def test_what_cannot_be_done_is_said_with_its_code(
 
 @pytest.mark.parametrize(
     "line",
-    ["health", "recommend", "jobs status", "jobs run daily", "export", "import log.jsonl"],
+    [
+        "health",
+        "analyze",
+        "recommend",
+        "jobs status",
+        "jobs run daily",
+        "export",
+        "import log.jsonl",
+        "costs",
+        "tokens hello",
+    ],
 )
 def test_without_the_service_what_needs_it_ends_with_three(
     away: str, desk: Path, shell: Shell, line: str
@@ -372,3 +437,13 @@ def test_the_shell_completes_commands_and_flags(
         monkeypatch.setenv("COMP_WORDS", words)
         monkeypatch.setenv("COMP_CWORD", at)
         assert wanted in shell("membudget").out.split()
+
+
+def test_every_command_is_asked_for_json() -> None:
+    leaves = {" ".join(path) for path, one in WALK if path and not hasattr(one, "commands")}
+    asked = {line for line, _ in JSON_LINES}
+    assert {
+        one for one in leaves if not any(f"{line} ".startswith(f"{one} ") for line in asked)
+    } == {
+        "hook"  # answers JSON, whatever it is asked for; its own tests read it
+    }

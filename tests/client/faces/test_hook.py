@@ -65,6 +65,23 @@ def test_a_session_is_given_each_memory_once(service: str, hooked: Any) -> None:
     assert "partitioned by day" in hooked({**START, "source": "compact"}, "once")
 
 
+def test_a_prompt_brings_what_has_to_do_with_it_and_nothing_else(service: str, hooked: Any) -> None:
+    long = " It is told here at length, and at more length, so that the text is a long one." * 20
+    keep(
+        service,
+        "few",
+        "Incremental dbt models are partitioned by day." + long,
+        "Invoices of the bakery are paid on Fridays." + long,
+        "The garden needs water in July." + long,
+    )
+    found = hooked(PROMPT, "few", max_tokens=50_000)
+    assert "partitioned by day" in found
+    assert "bakery" not in found
+    assert "garden" not in found
+    assert hooked({**PROMPT, "prompt": "Rename the login button"}, "few") == ""
+    assert "bakery" in hooked({**PROMPT, "prompt": "Which invoices are open?"}, "few")
+
+
 def test_what_is_given_fits(service: str, hooked: Any) -> None:
     keep(service, "fits", *(f"Incremental dbt model {at}: " + "word " * 300 for at in range(40)))
     whole = hooked(PROMPT, "fits", max_tokens=100_000)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,12 +13,15 @@ import pytest
 
 from membudget import Client
 from membudget.allocator_types import WorkspaceConfig, as_entry
-from tests.client.faces.items import item
 from tests.client.faces.typing_in import SCRIPTS, Shell
 from tests.data import REPOSITORY
 
 DOCS = REPOSITORY / "docs"
 PAGES = (
+    "../client/README.md",
+    "claude-code.md",
+    "costs.md",
+    "speed-and-context.md",
     "migrating-from-scoped-budgets.md",
     "migrating-from-the-allocator.md",
     "migrating-from-the-cost-tracker.md",
@@ -48,19 +52,36 @@ def stage(service: str, tree: Path, desk: Path) -> Path:
 
 PYTHON = [(page, at) for page in PAGES for at in range(len(blocks(page, "python")))]
 SHELL = [
-    (page, line) for page in PAGES for body in blocks(page, "bash") for line in body.splitlines()
+    (page, line)
+    for page in PAGES
+    for body in blocks(page, "bash")
+    if "curl" not in body  # lines of HTTP are typed by the tests of their page
+    for line in body.splitlines()
 ]
 
 
 @pytest.mark.parametrize(("page", "at"), PYTHON)
 def test_python_of_a_page_runs(stage: Path, page: str, at: int) -> None:
-    names: dict[str, Any] = {"memories": [item("m1"), item("m2", "rag")]}
+    names: dict[str, Any] = {}
     exec(compile(blocks(page, "python")[at], page, "exec"), names)
+
+
+def test_no_page_that_shows_the_client_is_left_out() -> None:
+    shown = {
+        path.name
+        for path in DOCS.glob("*.md")
+        if re.search(r"^(from membudget\b|import membudget\b|membudget )", path.read_text(), re.M)
+    }
+    assert len(shown) > 4
+    assert shown <= {*PAGES}
 
 
 @pytest.mark.parametrize(("page", "line"), SHELL)
 def test_shell_lines_of_a_page_run(stage: Path, shell: Shell, page: str, line: str) -> None:
-    said = shell(re.split(r"\s(?:>|\|\|)\s", line)[0])
+    given, _, piped = line.rpartition(" | ")
+    words = shlex.split(given)
+    assert words[:1] in ([], ["echo"])
+    said = shell(re.split(r"\s(?:>|\|\|)\s", piped)[0], " ".join(words[1:]))
     assert said.code == 0, said.err
 
 

@@ -1,6 +1,9 @@
 """Type what the documents show: their Python under our import line, their shell as commands."""
 
+import ast
+import asyncio
 import importlib
+import inspect
 import io
 import re
 import shlex
@@ -18,14 +21,19 @@ SCRIPTS: dict[str, str] = tomllib.loads(
     (REPOSITORY / "client" / "pyproject.toml").read_text(encoding="utf-8")
 )["project"]["scripts"]
 
-_IMPORT = re.compile(r"^from (memory_budget_\w+|budget_monitor) import", re.MULTILINE)
-_SCRIPT = re.compile(r"^(?:python3? scripts/|\./scripts/)([\w-]+)\.(?:py|sh)")
+_IMPORT = re.compile(
+    r"^from (memory_budget_\w+|budget_monitor|prometheus_lib[\w.]*) import", re.MULTILINE
+)
+_SCRIPT = re.compile(r"^(?:python3? |\./)?scripts/([\w-]+)\.(?:py|sh)")
 
 
 def typed(snippet: str, **names: Any) -> dict[str, Any]:
-    """Run a snippet with its import line changed; answers its names."""
+    """Run a snippet with its import line changed, `await` and all; answers its names."""
     code = _IMPORT.sub("from membudget import", dedent(snippet))
-    exec(compile(code, "<the document>", "exec"), names)
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    ended = eval(compile(code, "<the document>", "exec", flags), names)
+    if inspect.iscoroutine(ended):
+        asyncio.run(ended)
     return names
 
 

@@ -260,6 +260,37 @@ def recommend(
     )
 
 
+@app.command()
+def costs(
+    by: Annotated[
+        str, typer.Option("--by", help="stage, model, agent, user, project or day.")
+    ] = "model",
+    days: Annotated[
+        float | None, typer.Option("--days", "-d", min=0.01, max=MOST_DAYS, help="The last days.")
+    ] = None,
+    agent: Agent = None,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """Where the money went."""
+    _work("spending").costs(by=by, days=days, agent=agent, workspace=workspace, as_json=as_json)
+
+
+@app.command()
+def tokens(
+    text: Annotated[
+        str | None, typer.Argument(help="The text; read from standard input if left out.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Whose tokens; cl100k_base if left out.")
+    ] = None,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """How many tokens a text has, and how sure that is."""
+    _work("spending").tokens(text, model=model, workspace=workspace, as_json=as_json)
+
+
 @jobs.command(name="status")
 def jobs_status(as_json: Json = False) -> None:
     """When each job runs, how its last run ended, and when the next one is."""
@@ -288,18 +319,24 @@ def export(
         Path | None, typer.Option("--output", "-o", help="A file; else standard output.")
     ] = None,
     format: Annotated[
-        str | None, typer.Option("--format", help="usage: jsonl or csv; memories: jsonl or json.")
+        str | None,
+        typer.Option(
+            "--format",
+            help="usage: jsonl, csv or json; memories: jsonl or json; workspaces: yaml or json.",
+        ),
     ] = None,
     agent: Annotated[
         str | None, typer.Option("--agent", "-a", help="Usage of this agent only.")
     ] = None,
     workspace: Workspace = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="The same: what is exported is data anyway.")
+        bool, typer.Option("--json", help="As one JSON value: the same as --format json.")
     ] = False,
 ) -> None:
     """Carry everything of a kind out of the service."""
-    _work("usage").export(what, to=to, format=format, workspace=workspace, agent=agent)
+    _work("carrying").export(
+        what, to=to, format=format, workspace=workspace, agent=agent, as_json=as_json
+    )
 
 
 @app.command(name="import")
@@ -326,7 +363,7 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Carry files of the originals into the service; the same again changes nothing."""
-    _work("usage").import_(
+    _work("carrying").import_(
         source,
         kind=kind,
         dry_run=dry_run,

@@ -8,6 +8,9 @@ from membudget.calculator import AgentBudgetCalculator
 from membudget.commands import output
 from membudget.detector import TaskComplexityDetector
 
+ENDING = ("quit", "exit", "q")
+"""What ends questions; nobody's task is called so."""
+
 
 def budget(
     agent: str,
@@ -118,7 +121,7 @@ def detect(
         _ask(detector, as_json)
     else:
         if task is None and (from_stdin or not sys.stdin.isatty()):
-            task = sys.stdin.read()
+            task = output.given().read()
         if not (task or "").strip():
             output.stop("No task: give one, pipe one in, or say --interactive.", output.USAGE)
         _verdict(detector.explain_complexity((task or "").strip()), as_json)
@@ -139,17 +142,19 @@ def _verdict(found: dict[str, Any], as_json: bool) -> None:
 
 
 def _ask(detector: TaskComplexityDetector, as_json: bool) -> None:
-    if sys.stdin.isatty():
-        warn("One task a line; Ctrl-D ends.")
+    typed, is_asked = output.given(), sys.stdin.isatty()
+    if is_asked:
+        warn("One task a line; quit, exit, q or Ctrl-D ends.")
     while True:
-        if sys.stdin.isatty():
+        if is_asked:
             sys.stderr.write("Task: ")
             sys.stderr.flush()
-        line = sys.stdin.readline()
-        if not line:
+        line = typed.readline()
+        task = line.strip()
+        if not line or task.lower() in ENDING:
             return
-        if line.strip():
-            _verdict(detector.explain_complexity(line.strip()), as_json)
+        if task:
+            _verdict(detector.explain_complexity(task), as_json)
 
 
 def _signals(detector: TaskComplexityDetector, as_json: bool) -> None:

@@ -27,6 +27,8 @@ LONGEST_TASK = 8_000
 FORGOTTEN_DAYS = 7
 EVENTS = ("SessionStart", "UserPromptSubmit")
 _BEGAN = time.monotonic()
+SHARED = frozenset({"words", "title", "linked", "speaker", "date", "embedding"})
+"""Parts of a score that a memory has only where it and the prompt have something in common."""
 HEADLINE = "Memories of earlier work that may help (from membudget):"
 
 
@@ -140,6 +142,7 @@ def _ask(
             max_tokens=max_tokens,
             select="stored",
             render="json",
+            explain=task is not None,
             ttl_seconds=60,
         )
         texts = {one["id"]: one for one in json.loads(found.context or "[]")}
@@ -147,8 +150,13 @@ def _ask(
         return [
             texts[one.id]
             for one in selected
-            if one.id in texts and (task is None or one.relevance > 0)
+            if one.id in texts and (task is None or has_to_do(one.parts or ()))
         ]
+
+
+def has_to_do(parts: Iterable[Sequence[Any]]) -> bool:
+    """Whether something in a memory's score comes from the prompt: not its age or its length."""
+    return any(name in SHARED and value > 0 for name, value, _ in parts)
 
 
 class Session:

@@ -5,16 +5,31 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from membudget._profiles import PROFILES_FILE
 from membudget._say import say, warn
 from membudget._tree import may_be_folder
+from membudget.calculator import TIERS, AgentBudgetCalculator
 from membudget.commands import output
 from membudget.monitor import BudgetMonitor
 from membudget.scoped import ScopedMemoryBudget
 
 SIMULATED = (("global", 0.2), ("agent_recent", 0.3), ("agent_patterns", 0.4))
 """What the originals' monitor pretends to load: shares of the budget."""
+MOST_DIGITS = 15
+
+Load = tuple[str, int]
+"""A scope, and tokens that were loaded from it."""
+
+
+class Skipped(NamedTuple):
+    """What was given as a load and is none."""
+
+    line: int
+    """From 1."""
+    text: str
+    reason: str
 
 
 def load(
@@ -36,14 +51,18 @@ def load(
     """Load what is worth most to the task; book the run; say what was loaded."""
     if not root.is_dir():
         output.stop(f"There is no memory tree at {root}. Give its folder.")
-    if agent and "/" in agent:
-        agent_type, _, agent = agent.partition("/")
+    if complexity is not None:
+        _check_tier(complexity)
+    if agent and not agent_type:
+        agent = _named(agent, root, workspace) if use_profiles else agent
+        type_, _, agent = agent.rpartition("/")
+        agent_type = type_ or _type_of(root, agent)
     quiet = as_json or write
     with redirect_stdout(sys.stderr if quiet else sys.stdout):
         budget = ScopedMemoryBudget(
             max_tokens=max_tokens,
             agent_name=agent,
-            agent_type=agent_type or (_type_of(root, agent) if agent else None),
+            agent_type=agent_type,
             task_description=task,
             complexity=complexity,
             use_budget_profiles=use_profiles,
@@ -67,6 +86,28 @@ def load(
         used = budget.current_tokens
         share = used / budget.max_tokens if budget.max_tokens else 0.0
         output.bars([("used", share, f"{used:,} of {budget.max_tokens:,} tokens")])
+
+
+def _check_tier(complexity: str) -> None:
+    if complexity not in TIERS:
+        output.stop(f"A complexity is one of {', '.join(TIERS)}, not {complexity!r}.", output.USAGE)
+
+
+def _named(agent: str, root: Path, workspace: str | None) -> str:
+    """The agent that is meant, as `type/name`; where nobody is called so, that is said."""
+    short = agent.rpartition("/")[2]
+    try:
+        calculator = AgentBudgetCalculator(
+            workspace=workspace or "", beside=root / PROFILES_FILE.name
+        )
+        known = calculator.resolve(agent)
+    except (OSError, ValueError) as error:
+        if "/" not in agent and _type_of(root, short) is None:  # else the loader says it
+            warn(f"membudget: {error} Loading as for an agent that is new.")
+        return agent
+    if known.rpartition("/")[2] != short:
+        warn(f"membudget: loading for {known}; nobody is called {agent!r}.")
+    return known
 
 
 def _type_of(root: Path, agent: str) -> str | None:
@@ -109,18 +150,32 @@ def monitor(
     workspace: str | None,
     as_json: bool,
 ) -> None:
-    """Follow loads (`scope=tokens`, as options or lines of standard input) to their end."""
-    given = _read(loads) if loads else _lines()
+    """Follow loads (`scope=tokens`, as options or lines of standard input) to their end.
+
+    Options are all good or nothing is done. Of lines the good ones count, and the others are named.
+    """
+    _check_tier(complexity)
+    skipped: list[Skipped] = []
+    given: Iterable[Load] = _lines(skipped)
+    if loads:
+        given = [*_read(loads, skipped, "--load")]
+        if skipped:
+            output.stop("Nothing is booked.", output.USAGE)
     with redirect_stdout(sys.stderr if as_json else sys.stdout):
         followed = BudgetMonitor(agent, budget, task, complexity, workspace=workspace)
-        _follow(followed, given)
+        count = _follow(followed, given)
+        if skipped and not count:
+            output.stop("No line is a load: nothing is booked.")
         followed.log_usage(success=True)
         if not as_json:
             _summary(followed)
     if as_json:
-        output.emit(followed.get_status())
+        output.emit({**followed.get_status(), "skipped": [one._asdict() for one in skipped]})
     if followed.event_id is None:
         output.stop("The run is not booked.")
+    if skipped:
+        lines = "1 line" if len(skipped) == 1 else f"{len(skipped):,} lines"
+        output.stop(f"The run is booked without {lines} that could not be read.")
 
 
 def simulate(agent: str, budget: int, *, task: str, complexity: str, as_json: bool) -> None:
@@ -141,10 +196,14 @@ def simulate(agent: str, budget: int, *, task: str, complexity: str, as_json: bo
         output.emit(followed.get_status())
 
 
-def _follow(followed: BudgetMonitor, loads: Iterable[tuple[str, int]]) -> None:
+def _follow(followed: BudgetMonitor, loads: Iterable[Load]) -> int:
+    """How many loads there were."""
+    count = 0
     for scope, tokens in loads:
         say(f"Loading {scope} scope: {tokens:,} tokens")
         followed.track_load(scope, tokens)
+        count += 1
+    return count
 
 
 def _summary(followed: BudgetMonitor) -> None:
@@ -154,16 +213,22 @@ def _summary(followed: BudgetMonitor) -> None:
         output.bars([("used", share, f"{followed.loaded_tokens:,} of {followed.budget:,} tokens")])
 
 
-def _read(loads: Iterable[str]) -> Iterator[tuple[str, int]]:
-    for load_ in loads:
-        scope, _, tokens = load_.replace("=", " ").strip().rpartition(" ")
+def _read(loads: Iterable[str], skipped: list[Skipped], what: str = "line") -> Iterator[Load]:
+    """The loads that are written as they should be; the others are said at once, and noted."""
+    for line, text in enumerate(loads, 1):
+        if not text.strip():
+            continue
+        scope, _, tokens = text.replace("=", " ").strip().rpartition(" ")
         digits = tokens.replace(",", "").replace("_", "")
-        if not scope.strip() or not digits.isdecimal():
-            raise ValueError(f"a load is written scope=tokens, not {load_.strip()[:60]!r}")
-        yield scope.strip(), int(digits)
+        if not scope.strip() or not digits.isdecimal() or len(digits) > MOST_DIGITS:
+            reason = "a load is written scope=tokens, with a whole number of tokens"
+            skipped.append(Skipped(line, text.strip()[:60], reason))
+            warn(f"Left out {what} {line} ({skipped[-1].text!r}): {reason}")
+        else:
+            yield scope.strip(), int(digits)
 
 
-def _lines() -> Iterator[tuple[str, int]]:
+def _lines(skipped: list[Skipped]) -> Iterator[Load]:
     if sys.stdin.isatty():
         warn("One load a line: scope tokens. Ctrl-D ends.")
-    return _read(line for line in sys.stdin if line.strip())
+    return _read(output.given(), skipped)

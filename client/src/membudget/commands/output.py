@@ -117,6 +117,14 @@ def stop(message: str, code: int = FAILED) -> NoReturn:
     raise SystemExit(code)
 
 
+def given() -> TextIO:
+    """Standard input; bytes that are no text become `?` and end nothing."""
+    reconfigure = getattr(sys.stdin, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")
+    return sys.stdin
+
+
 def write(data: bytes) -> None:
     """Write bytes as they are."""
     sys.stdout.flush()

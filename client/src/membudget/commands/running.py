@@ -174,14 +174,18 @@ def version(*, as_json: bool) -> None:
     health_ = client.health()
     there = client.version() if health_.up else None
     if as_json:
-        output.emit({"client": own, "service": None if there is None else there.raw})
-        return
-    output.facts(
-        [
-            ("Client", own),
-            ("Service", "does not answer" if there is None else f"{there.version} at {client.url}"),
-        ]
-    )
+        output.emit(
+            {
+                "client": own,
+                "service": None if there is None else there.raw,
+                "reason": health_.reason,
+            }
+        )
+    else:
+        said = "does not answer" if there is None else f"{there.version} at {client.url}"
+        output.facts([("Client", own), ("Service", said)])
+    if there is None:
+        output.stop(f"membudget: {health_.reason}", output.UNAVAILABLE)
 
 
 def _short(check: Any) -> str:

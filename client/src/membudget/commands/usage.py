@@ -1,25 +1,16 @@
-"""Answer what agents used, carry data in and out, and send what waits."""
+"""Answer what agents used, and send what waits."""
 
-import json
 from pathlib import Path
 from shlex import quote
-from typing import Any
 
 from membudget._say import say, warn
 from membudget._service import shared_client
 from membudget.analyzer import BudgetUsageAnalyzer
 from membudget.commands import output
-from membudget.results import Elsewhere, Imported
+from membudget.monitor import USAGE_LOG
+from membudget.results import Elsewhere
 
 NOTHING = "\n❌ No usage data found"
-FORMATS = {
-    "usage": ("jsonl", "csv"),
-    "memories": ("jsonl", "json"),
-    "profiles": ("json",),
-    "workspaces": ("yaml",),
-}
-"""How each kind can be written; the first unless said otherwise."""
-KINDS = ("memories", "usage", "policy")
 
 
 def analyze(
@@ -40,6 +31,8 @@ def analyze(
             output.emit(
                 {"total_executions": 0, "date_range": None, "agents": [], "recommendations": []}
             )
+        if log is None and not USAGE_LOG.exists() and not shared_client().health().up:
+            output.stop("There is no log on this machine either.", output.UNAVAILABLE)
         warn(NOTHING)
         output.stop("\nTip: runs are booked when they finish (membudget load, BudgetMonitor).")
     recommendations = analyzer.generate_recommendations(data)
@@ -115,114 +108,6 @@ def recommend(
     else:
         output.table(columns, rows)
     say("In brackets: not sure enough. `membudget recommend --apply ID` applies one.")
-
-
-def export(
-    kind: str, *, to: Path | None, format: str | None, workspace: str | None, agent: str | None
-) -> None:
-    """Everything of a kind, to a file or to standard output."""
-    if kind not in FORMATS:
-        output.stop(f"Export one of {', '.join(FORMATS)}, not {kind!r}.", output.USAGE)
-    if format is not None and format not in FORMATS[kind]:
-        output.stop(f"{kind} is written as {' or '.join(FORMATS[kind])}.", output.USAGE)
-    if to is not None and not to.absolute().parent.is_dir():
-        output.stop(f"There is no folder {to.absolute().parent}.")
-    client = shared_client()
-    with output.working(f"Exporting {kind}"):
-        if kind == "usage":
-            data = client.usage_export(format or "jsonl", workspace=workspace, agent=agent)
-        elif kind == "memories":
-            data = client.memories.export(
-                "json" if format == "json" else "jsonl", workspace=workspace
-            )
-        elif kind == "profiles":
-            data = client.config.export("json", workspace=workspace)
-        else:
-            data = client.config.export("yaml", workspace=workspace)
-    if to is None:
-        output.write(data)
-    else:
-        to.write_bytes(data)
-        warn(f"{len(data):,} bytes in {to}")
-
-
-def import_(
-    source: Path,
-    *,
-    kind: str | None,
-    dry_run: bool,
-    replace: bool,
-    project: str | None,
-    workspace: str | None,
-    as_json: bool,
-) -> None:
-    """A memory tree, a usage log, or a file of policy: what it is is seen from what it holds."""
-    if not source.exists():
-        output.stop(f"There is no {source}.")
-    if kind is not None and kind not in KINDS:
-        output.stop(f"Import one of {', '.join(KINDS)}, not {kind!r}.", output.USAGE)
-    kind = kind or _kind_of(source)
-    client = shared_client()
-    if dry_run and kind != "policy":
-        output.stop("--dry-run goes with files of policy.", output.USAGE)
-    with output.working(f"Importing {source}"):
-        found: Any
-        if kind == "policy":
-            found = client.config.import_(
-                source, dry_run=dry_run, replace=replace, workspace=workspace
-            )
-        elif kind == "usage":
-            found = client.usage_import(source, workspace=workspace)
-        else:
-            found = client.memories.import_(
-                source, workspace=workspace, project=project, replace=replace
-            )
-    if as_json:
-        output.emit(found)
-    elif kind == "policy":
-        output.facts((name, json.dumps(value, default=str)) for name, value in found.items())
-    else:
-        _imported(found)
-    if kind != "policy" and not _is_taken(found, kind):
-        raise SystemExit(output.FAILED)
-
-
-def _is_taken(found: Imported, kind: str) -> bool:
-    """Whether nothing is amiss: lines of a log are all runs; a tree has files that are no texts."""
-    refused = bool(found.refused_count or found.refused)
-    return not refused or (kind == "memories" and bool(found.imported or found.unchanged))
-
-
-def _imported(found: Imported) -> None:
-    output.facts(
-        [
-            ("Imported", found.imported),
-            ("Unchanged", found.unchanged or None),
-            ("Duplicates", found.duplicates or None),
-            ("Removed", found.removed or None),
-            ("Refused", found.refused_count or len(found.refused) or None),
-        ]
-    )
-    for one in found.refused:
-        warn(f"  {one.path or f'line {one.line}'}: {one.reason}")
-
-
-def _kind_of(source: Path) -> str:
-    """`memories`, `usage` or `policy`."""
-    if source.is_dir() or source.name.endswith((".tar.gz", ".tgz")):
-        return "memories"
-    if source.suffix in (".yaml", ".yml"):
-        return "policy"
-    with source.open("rb") as file:
-        head = file.readline(1 << 20)
-    try:
-        first = json.loads(head)
-    except ValueError:
-        return "policy" if source.suffix == ".json" else "memories"
-    is_run = isinstance(first, dict) and ("budget_allocated" in first or "tokens_loaded" in first)
-    if is_run:
-        return "usage"
-    return "policy" if source.suffix == ".json" else "memories"
 
 
 def flush(*, as_json: bool) -> None:

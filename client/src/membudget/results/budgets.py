@@ -209,6 +209,8 @@ class Allocation(Result):
     cost: Mapping[str, Any] | None = None
     """What the run may cost; None as long as the service prices nothing."""
     expires_at: datetime | None = None
+    pool: str | None = None
+    """The pool that the budget is reserved in."""
 
     @property
     def tokens(self) -> int:

@@ -109,6 +109,10 @@ class Parallelism(Result):
     is_certain: bool = False
     ignored: tuple[IgnoredDependency, ...] = ()
     operations: int = 0
+    groups_total: int = 0
+    """Names of all groups together, listed or not; so are the other two."""
+    critical_total: int = 0
+    ignored_total: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

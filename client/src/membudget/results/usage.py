@@ -68,9 +68,9 @@ class Receipt(Result):
     accepted: int = 0
     duplicates: int = 0
     ids: tuple[str, ...] = ()
+    """In the order of the events."""
     alerts: tuple[Mapping[str, Any], ...] = ()
     """Thresholds of budgets in USD that were reached."""
-    """In the order of the events."""
     spooled: int = 0
     """Events kept on this machine, which are sent when the service answers again."""
     spooled_reason: str | None = None
