@@ -88,13 +88,12 @@ def _lock(tx: Tx, workspace: str) -> None:
 
 
 def _supersede(tx: Tx, workspace: str, ids: Iterable[str]) -> None:
-    table = recommendations.c
     for chunk in in_chunks(sorted(ids)):
-        is_open = and_(table.id.in_(chunk), table.status == "open")
-        tx.connection.execute(
-            update(recommendations)
-            .where(table.workspace == workspace, is_open)
-            .values(status="superseded")
+        tx.fetch(
+            f"UPDATE recommendations SET status = 'superseded' WHERE workspace = {tx.marks(1)}"
+            f" AND id IN ({tx.marks(len(chunk), first=2)}) AND status = 'open'",
+            [workspace, *chunk],
+            returning="",
         )
 
 
