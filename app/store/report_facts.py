@@ -7,6 +7,7 @@ from app.core.monitor_data import from_data
 from app.core.monitoring import Monitor
 from app.core.outcomes import Ran
 from app.store.database import Tx
+from app.store.pacing import unhurried
 
 
 def first_runs(tx: Tx, workspace: str, agents: Iterable[str], *, since: int) -> dict[str, int]:
@@ -36,8 +37,9 @@ def runs_around(
     tx: Tx, workspace: str, agent: str, at: int, *, since: int, until: int, most: int
 ) -> tuple[list[Ran], list[Ran]]:
     """The last runs of an agent before a moment, and the newest since; at most `most` of each."""
-    before = _newest(tx, workspace, agent, since, at, most=most)
-    after = _newest(tx, workspace, agent, at, until, most=most)
+    with unhurried(tx):
+        before = _newest(tx, workspace, agent, since, at, most=most)
+        after = _newest(tx, workspace, agent, at, until, most=most)
     return before, after
 
 
