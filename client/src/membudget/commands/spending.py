@@ -1,7 +1,5 @@
 """Answer where the money went, and how many tokens a text has."""
 
-import sys
-
 from membudget._say import say
 from membudget._service import shared_client
 from membudget.commands import output
@@ -13,14 +11,14 @@ def costs(
     *, by: str, days: float | None, agent: str | None, workspace: str | None, as_json: bool
 ) -> None:
     """Where the money went, the dearest first."""
-    if by not in DIMENSIONS:
-        output.stop(f"--by is one of {', '.join(DIMENSIONS)}, not {by!r}.", output.USAGE)
+    output.check_one_of("--by", by, DIMENSIONS)
     found = shared_client().costs.breakdown(by, days=days, agent=agent, workspace=workspace)  # type: ignore[arg-type]
     if as_json:
         output.emit(found)
-        return
     if not found.items:
         output.stop("No usage is booked here.")
+    if as_json:
+        return
     rows = [
         (one.key or "(none)", f"{one.usd:f}", one.calls, one.input_tokens, one.output_tokens)
         for one in found.items
@@ -33,11 +31,12 @@ def costs(
 
 def tokens(text: str | None, *, model: str | None, workspace: str | None, as_json: bool) -> None:
     """The tokens of a text, and how sure that is."""
-    given = sys.stdin.read() if text is None else text
+    given = output.given().read() if text is None else text
     found = shared_client().tokens.count(given, model=model, workspace=workspace)
     if as_json:
         output.emit(found)
         return
     (one,) = found.items
     error = "" if one.p95_error_pct is None else f", within {one.p95_error_pct:.3g} % (p95)"
-    say(f"{found.total:,} tokens ({one.exactness}, {one.encoding}{error})")
+    unit = "token" if found.total == 1 else "tokens"
+    say(f"{found.total:,} {unit} ({one.exactness}, {one.encoding}{error})")
