@@ -6,11 +6,12 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from app.api import names
 from app.api.dependencies import HouseDep
 from app.api.entries import PUT_ANSWERS, page_of
 from app.api.exporting import table
 from app.api.paging import Cursor, Limit, Page
-from app.api.parameters import PRINTABLE_PATTERN, Agent, Since, Until, Workspace, at
+from app.api.parameters import Agent, Since, Until, Workspace, at
 from app.api.routing import NEEDED, JsonRoute, answer
 from app.api.schemas.costs import EstimateIn, ModelPriceIn, PredictIn, RecommendModelIn
 from app.api.schemas.prices import ModelPrice, price_out, to_override
@@ -28,7 +29,7 @@ from app.flows.recommend_model import ModelQuestion, recommend_model
 router = APIRouter(tags=["Costs"], route_class=JsonRoute)
 
 ByCost = Literal["stage", "model", "agent", "user", "project", "day"]
-Model = Annotated[str, Path(min_length=1, max_length=400, pattern=PRINTABLE_PATTERN)]
+Model = Annotated[str, Path(min_length=1, max_length=400, pattern=names.LABEL)]
 
 
 @router.post("/costs/estimate", response_model=Estimate)

@@ -1,0 +1,18 @@
+"""Say what the names that callers give may be made of."""
+
+_CONTROL = r"\x00-\x1f\x7f"
+_UNSEEN = r"\s\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"
+"""Blanks, and signs that only say how others are drawn."""
+
+
+def visible(but: str = "") -> str:
+    """The pattern of a name on one line: without the signs named, and not of unseen ones alone."""
+    return f"^[^{but}{_CONTROL}]*[^{but}{_CONTROL}{_UNSEEN}][^{but}{_CONTROL}]*$"
+
+
+LABEL = visible()
+"""Of users, runs, models, agents."""
+ID = visible("/")
+"""Of what is named in a path."""
+NAME = visible("/*")
+"""Of workspaces, projects, scopes and budgets."""
