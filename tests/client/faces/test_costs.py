@@ -323,7 +323,9 @@ def test_a_cost_below_zero_is_none(service: str, home: str) -> None:
         assert list(client.usage()) == []
 
 
-@pytest.mark.parametrize("stage", ["s" * 5_000, "nul \0", "line\nline", "half \ud800", "\n"])
+@pytest.mark.parametrize(
+    "stage", ["s" * 5_000, "nul \0", "line\nline", "half \ud800", "\n", "  ", "\u202e"]
+)
 def test_a_call_is_booked_whatever_its_stage_is_called(service: str, home: str, stage: str) -> None:
     CostTracker(workspace=home).record_cost("gpt-4o", 400_000, 0, stage)
     with Client(service, workspace=home) as client:
