@@ -1,5 +1,7 @@
 """Say what the names that callers give may be made of."""
 
+from starlette.convertors import PathConvertor, register_url_convertor
+
 _CONTROL = r"\x00-\x1f\x7f"
 _UNSEEN = r"\s\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"
 """Blanks, and signs that only say how others are drawn."""
@@ -16,3 +18,12 @@ ID = visible("/")
 """Of what is named in a path."""
 NAME = visible("/*")
 """Of workspaces, projects, scopes and budgets."""
+
+
+class _Whole(PathConvertor):
+    """The rest of a path with all its lines: one that breaks is refused by name, not as a path."""
+
+    regex = r"[\s\S]*"
+
+
+register_url_convertor("whole", _Whole())

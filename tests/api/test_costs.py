@@ -653,3 +653,12 @@ async def test_what_reads_as_a_number_is_no_budgets_name(
     refused(answer, 422, "invalid_request")
     answer = await client.put(f"/costs/budgets/{amount}", json={"usd": 1, "window": "day"})
     refused(answer, 422, "invalid_request")
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+async def test_a_model_on_two_lines_is_refused_as_a_name(
+    client: httpx.AsyncClient, method: str
+) -> None:
+    answer = await client.request(method, "/costs/prices/gpt%0A4o", json={"input": "1"})
+    problem = refused(answer, 422, "invalid_request")
+    assert problem["errors"][0]["loc"] == ["path", "model"]

@@ -130,13 +130,13 @@ async def get_prices(
     return answer(Page(items=shown, next_cursor=page.next_cursor))
 
 
-@router.get("/costs/prices/{model:path}", response_model=ModelPrice)
+@router.get("/costs/prices/{model:whole}", response_model=ModelPrice)
 async def get_price(model: Model, house: HouseDep, workspace: Workspace = "default") -> Response:
     """What a workspace states of a model."""
     return answer(price_out(workspace, cost_prices.look_up(house.costs, workspace, model)))
 
 
-@router.put("/costs/prices/{model:path}", response_model=ModelPrice, responses=PUT_ANSWERS)
+@router.put("/costs/prices/{model:whole}", response_model=ModelPrice, responses=PUT_ANSWERS)
 async def put_price(
     model: Model, body: ModelPriceIn, house: HouseDep, workspace: Workspace = "default"
 ) -> Response:
@@ -148,7 +148,7 @@ async def put_price(
     return answer(price_out(workspace, stated), status=201 if is_new else 200)
 
 
-@router.delete("/costs/prices/{model:path}", status_code=204, response_class=Response)
+@router.delete("/costs/prices/{model:whole}", status_code=204, response_class=Response)
 async def delete_price(model: Model, house: HouseDep, workspace: Workspace = "default") -> Response:
     """Take back what a workspace states of a model."""
     await cost_prices.delete(house.store, house.costs, workspace, model, now=house.now_micros())
