@@ -19,6 +19,21 @@ ID = visible("/")
 NAME = visible("/*")
 """Of workspaces, projects, scopes and budgets."""
 
+_SEEN = "one line without control characters, of which something can be seen"
+_IN_WORDS = {
+    f"String should match pattern '{pattern}'": words
+    for pattern, words in (
+        (LABEL, f"Must be {_SEEN}"),
+        (ID, f"Must be {_SEEN}, without /"),
+        (NAME, f"Must be {_SEEN}, without / and *"),
+    )
+}
+
+
+def in_words(fault: str) -> str:
+    """What is said of a value, in place of a pattern that it does not match."""
+    return _IN_WORDS.get(fault, fault)
+
 
 class _Whole(PathConvertor):
     """The rest of a path with all its lines: one that breaks is refused by name, not as a path."""

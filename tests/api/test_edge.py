@@ -73,6 +73,7 @@ async def test_a_name_that_nobody_sees(light_client: httpx.AsyncClient, name: st
     for field in ("agent", "workspace", "project", "user", "run_id", "model", "stage", "id"):
         answer = await light_client.post("/usage", json={**RUN, field: name})
         assert_problem(answer, 422)
+        assert "of which something can be seen" in answer.text
     for field in ("agent", "workspace", "user", "model"):
         answer = await light_client.post("/allocate", json={"agent": "a", field: name})
         assert_problem(answer, 422)
