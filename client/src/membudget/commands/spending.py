@@ -1,5 +1,7 @@
 """Answer where the money went, and how many tokens a text has."""
 
+import sys
+
 from membudget._say import say
 from membudget._service import shared_client
 from membudget.commands import output
@@ -31,7 +33,7 @@ def costs(
 
 def tokens(text: str | None, *, model: str | None, workspace: str | None, as_json: bool) -> None:
     """The tokens of a text, and how sure that is."""
-    given = output.given().read() if text is None else text
+    given = sys.stdin.read() if text is None else text
     found = shared_client().tokens.count(given, model=model, workspace=workspace)
     if as_json:
         output.emit(found)
