@@ -7,16 +7,18 @@ _UNSEEN = r"\s\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"
 """Blanks, and signs that only say how others are drawn."""
 
 
-def visible(but: str = "") -> str:
-    """The pattern of a name on one line: without the signs named, and not of unseen ones alone."""
-    return f"^[^{but}{_CONTROL}]*[^{but}{_CONTROL}{_UNSEEN}][^{but}{_CONTROL}]*$"
+def visible(but: str = "", blank: str = "") -> str:
+    """The pattern of a name on one line: without the signs named, and not of unseen ones and
+    `blank` alone."""
+    any_ = f"[^{but}{_CONTROL}]*"
+    return f"^{any_}[^{but}{blank}{_CONTROL}{_UNSEEN}]{any_}$"
 
 
 LABEL = visible()
 """Of users, runs, models, agents."""
-ID = visible("/")
-"""Of what is named in a path."""
-NAME = visible("/*")
+ID = visible("/", ".")
+"""Of what is named in a path, where dots alone lead elsewhere."""
+NAME = visible("/*", ".")
 """Of workspaces, projects, scopes and budgets."""
 
 _SEEN = "one line without control characters, of which something can be seen"
@@ -24,8 +26,8 @@ _IN_WORDS = {
     f"String should match pattern '{pattern}'": words
     for pattern, words in (
         (LABEL, f"Must be {_SEEN}"),
-        (ID, f"Must be {_SEEN}, without /"),
-        (NAME, f"Must be {_SEEN}, without / and *"),
+        (ID, f"Must be {_SEEN} beside dots, without /"),
+        (NAME, f"Must be {_SEEN} beside dots, without / and *"),
     )
 }
 

@@ -73,8 +73,8 @@ class Faults:
             return self.add(loc, "must be a text")
         if not value.strip() or len(value) > MAX_NAME:
             return self.add(loc, f"a name has 1 to {MAX_NAME} characters")
-        if not _is_seen(value):
-            return self.add(loc, "a name must hold something that can be seen")
+        if not all(_is_seen(part) for part in value.split("/") if part.strip()):
+            return self.add(loc, "a name must hold something that can be seen beside dots")
         if not _is_printable(value):
             return self.add(loc, "a name must not hold control characters")
         if value.count("/") > slashes or not all(part.strip() for part in value.split("/")):
@@ -134,7 +134,9 @@ def _finite(value: Any) -> Decimal | None:
 
 
 def _is_seen(text: str) -> bool:
-    return not all(mark.isspace() or unicodedata.category(mark) == "Cf" for mark in text)
+    return any(
+        mark != "." and not mark.isspace() and unicodedata.category(mark) != "Cf" for mark in text
+    )
 
 
 def _is_printable(text: str, *, allowed: str = "") -> bool:

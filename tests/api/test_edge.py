@@ -60,6 +60,7 @@ async def test_a_method_that_a_path_does_not_take(
 
 UNSEEN = [" ", "   ", "\u202e", "\u200b", "\ufeff", " \u2067 "]
 RUN: dict[str, Any] = {"agent": "a", "budget_tokens": 9, "used_tokens": 1}
+PROFILE = {"base_budget": 1, "max_budget": 1, "scope_weights": {"global": 1}}
 STEP: dict[str, Any] = {
     "type": "io",
     "name": "read",
@@ -86,8 +87,24 @@ async def test_a_name_that_nobody_sees(light_client: httpx.AsyncClient, name: st
     assert_problem(answer, 422)
 
 
+@pytest.mark.parametrize("name", [".", "..", " .\u200b"], ids=ascii)
+async def test_a_name_that_leads_elsewhere_in_a_path(
+    light_client: httpx.AsyncClient, name: str
+) -> None:
+    for field in ("workspace", "project", "id"):
+        answer = await light_client.post("/usage", json={**RUN, field: name})
+        assert_problem(answer, 422)
+        assert "beside dots" in answer.text
+    answer = await light_client.post("/memories", json={"text": "a", "id": name})
+    assert_problem(answer, 422)
+    for file in ({"profiles": {name: PROFILE}}, {"agent_assignments": {f"a/{name}": "x"}}):
+        answer = await light_client.post("/config/import", json={"profiles": {}, **file})
+        assert_problem(answer, 422, "invalid_policy")
+        assert "beside dots" in answer.text
+
+
 async def test_a_name_may_hold_what_is_unseen(light_client: httpx.AsyncClient) -> None:
-    for name in ("شركة\u200fالأولى", "two words", "\u2066a\u2069", "é"):
+    for name in ("شركة\u200fالأولى", "two words", "v1.", ".env", "\u2066a\u2069", "é"):
         answer = await light_client.post("/usage", json={**RUN, "user": name})
         assert answer.status_code == 201
 

@@ -429,9 +429,9 @@ def test_a_line_that_is_refused_holds_up_no_other_and_is_told(
         down.track(**EVENT)
     with face(kind, shared_service.url, **options) as up:
         flushed = up.flush()
-        assert (flushed.sent, flushed.refused, flushed.waiting) == (20, 3, 0)
+        assert (flushed.sent, flushed.refused, flushed.waiting) == (20, 4, 0)
         assert len(up.usage()) == 20
-    assert f"refused 3 of what waited; it is kept, with the reasons, in {folder}" in caplog.text
+    assert f"refused 4 of what waited; it is kept, with the reasons, in {folder}" in caplog.text
     notes = [json.loads(line) for line in (folder / "refused.jsonl").read_text().splitlines()]
     assert len(notes) == 4
     assert sum("used_tokens" in note["reason"] for note in notes) == 2

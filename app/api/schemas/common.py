@@ -13,7 +13,7 @@ Tokens = Annotated[int, Field(ge=0, le=MAX_TOKENS, examples=[20000])]
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=names.NAME)]
 """A workspace, project, scope or tier: 1 to 200 printable characters, no `/`, no `*`, and one at
-least that can be seen."""
+least that can be seen and is no dot."""
 
 Reached = Annotated[Name, AfterValidator(within_reach)]
 """A workspace that a body may name: one that the request's key reaches."""

@@ -99,7 +99,7 @@ class Deliveries:
                     except errors.MembudgetError as error:
                         yield Work(partial(spool.sent, path, start, is_last=False))
                         return results.Flushed(sent=sent, refused=refused, reason=error.message)
-                    sent, refused = sent + counts[0], refused + counts[1]
+                    sent, refused = sent + counts[0], refused + counts[1] + batch.broken
                     start, is_last = batch.end, batch.is_last
                 yield Work(partial(spool.sent, path, start, is_last=True))
         return results.Flushed(sent=sent, refused=refused)
