@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from hashlib import blake2b
-from typing import Annotated, Any
+from typing import Annotated, Any, Required
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, with_config
 from pydantic_core import to_json
-from typing_extensions import Required, TypedDict
+from typing_extensions import TypedDict
 
 from app.api.reach import home
 from app.api.schemas.common import AgentName, Label, Name, Reached, ShortText, Task, Tier, Tokens
