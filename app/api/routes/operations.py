@@ -5,8 +5,9 @@ from typing import Annotated
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 
+from app.api import names
 from app.api.dependencies import House, HouseDep
-from app.api.parameters import PRINTABLE_PATTERN, Since, Until, Workspace, at
+from app.api.parameters import Since, Until, Workspace, at
 from app.api.routing import JsonRoute, answer
 from app.api.schemas.operations import OPERATIONS_BODY, read_operations
 from app.api.strict import check_nul
@@ -26,7 +27,7 @@ router = APIRouter(tags=["Operations"], route_class=JsonRoute)
 
 RunId = Annotated[
     str,
-    Query(description="The run.", min_length=1, max_length=400, pattern=PRINTABLE_PATTERN),
+    Query(description="The run.", min_length=1, max_length=400, pattern=names.LABEL),
 ]
 
 Names = Annotated[int, Query(ge=1, le=MOST_LISTED, description="Names that each list has at most.")]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from hashlib import blake2b
 from typing import Annotated, Any, Required
 
@@ -11,7 +11,9 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, with_config
 from pydantic_core import to_json
 from typing_extensions import TypedDict
 
+from app.api import names
 from app.api.reach import home
+from app.api.schemas.amounts import PLAIN, to_nano
 from app.api.schemas.common import AgentName, Label, Name, Reached, ShortText, Task, Tier, Tokens
 from app.api.schemas.counts import RawUsage, bounded, counts_in, priced
 from app.api.strict import check_once
@@ -31,14 +33,8 @@ AHEAD = timedelta(hours=1)
 """How far a client's clock may run ahead of ours."""
 
 
-def to_nano(usd: Decimal) -> Decimal:
-    """Rounded to the nano-dollars that are booked: sums of floats have no end otherwise."""
-    return usd.quantize(NANO, rounding=ROUND_HALF_EVEN)
-
-
-NANO = Decimal("1e-9")
-EventId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/\x00-\x1f\x7f]+$")]
-Cost = Annotated[Decimal, Field(ge=0, le=100_000), AfterValidator(to_nano)]
+EventId = Annotated[str, Field(min_length=1, max_length=200, pattern=names.ID)]
+Cost = Annotated[Decimal, Field(strict=False, ge=0, le=100_000), PLAIN, AfterValidator(to_nano)]
 Metadata = Annotated[dict[str, Any], AfterValidator(bounded)]
 InReach = Annotated[Reached, Field(json_schema_extra={"default": "default"})]
 
