@@ -3,14 +3,14 @@
 from decimal import Decimal
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import Path, Query, Response
 
 from app.api import names
 from app.api.dependencies import HouseDep
 from app.api.entries import PUT_ANSWERS
 from app.api.paging import Cursor, Limit, Page, from_cursor, page
 from app.api.parameters import Agent, Home, Since, Text, Until, Workspace, at
-from app.api.routing import JsonRoute, answer
+from app.api.routing import answer, router_of
 from app.api.schemas.amounts import PLAIN, to_nano
 from app.api.schemas.cost_budgets import CostBudgetIn, home_of, to_budget
 from app.api.schemas.cost_standings import (
@@ -27,7 +27,7 @@ from app.api.schemas.usage import nano
 from app.core.spending import Spender
 from app.flows import cost_budgets
 
-router = APIRouter(tags=["Costs"], route_class=JsonRoute)
+router = router_of("Costs")
 
 BudgetName = Annotated[str, Path(min_length=1, max_length=200, pattern=names.NAME)]
 

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import Path, Query, Request, Response
 
 from app.api import names
 from app.api.dependencies import HouseDep
@@ -12,7 +12,7 @@ from app.api.entries import PUT_ANSWERS, page_of
 from app.api.exporting import table
 from app.api.paging import Cursor, Limit, Page
 from app.api.parameters import Agent, Since, Until, Workspace, at
-from app.api.routing import NEEDED, JsonRoute, answer
+from app.api.routing import NEEDED, answer, router_of
 from app.api.schemas.costs import EstimateIn, ModelPriceIn, PredictIn, RecommendModelIn
 from app.api.schemas.prices import ModelPrice, price_out, to_override
 from app.core.cost_breakdown import Breakdown
@@ -26,7 +26,7 @@ from app.flows.break_down_costs import break_down_costs
 from app.flows.predict_cost import RunQuestion, predict_cost
 from app.flows.recommend_model import ModelQuestion, recommend_model
 
-router = APIRouter(tags=["Costs"], route_class=JsonRoute)
+router = router_of("Costs")
 
 ByCost = Literal["stage", "model", "agent", "user", "project", "day"]
 Model = Annotated[str, Path(min_length=1, max_length=400, pattern=names.LABEL)]
