@@ -92,10 +92,11 @@ def _chunks(size: int) -> Iterator[list[UsageEvent]]:
     step = DAYS * 86_400_000_000 / (size + 1)
     for first in range(0, size, CHUNK):
         numbers = range(first, min(first + CHUNK, size))
-        yield [_event(number, until - int((size - number) * step)) for number in numbers]
+        yield [event(number, until - int((size - number) * step)) for number in numbers]
 
 
-def _event(number: int, at: int) -> UsageEvent:
+def event(number: int, at: int) -> UsageEvent:
+    """The event of a number, at a moment in microseconds."""
     agent, tier, profile, budget, used, scopes = figures(number)
     return UsageEvent(
         id=f"fill-{number:016x}",

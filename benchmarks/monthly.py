@@ -13,6 +13,7 @@ from pathlib import Path
 
 from analytics import fill
 from events import AGENTS, PROFILES
+from filling import fill_by_repeats
 from harness import Limits, arguments, calibrate
 from servers import Server, service, workplace
 
@@ -25,6 +26,8 @@ ALLOCATE = json.dumps({"agent": "specialists/agent-001", "complexity": "medium"}
 ASSIGNED = {
     f"specialists/agent-{number:03}": PROFILES[number % len(PROFILES)] for number in range(AGENTS)
 }
+BOOKED = 1_000_000
+"""Events up to which each is booked; of more, most are repeats (`filling.py`)."""
 LEAST = {"some agents": 0.5, "nearly every agent": 0.99}
 """The average used share below which a smaller profile is recommended, and for whom it is."""
 
@@ -34,7 +37,11 @@ def main() -> int:
     parser = arguments(__doc__ or "", rounds=5)
     parser.add_argument("--events", type=int, nargs="+", default=[1_000_000])
     parser.add_argument("--requests", type=int, default=300, help="of /allocate in each round")
-    parser.add_argument("--filled", type=Path, help="a database file filled before: it is copied")
+    parser.add_argument(
+        "--filled",
+        type=Path,
+        help="a database file that is copied; it is filled first where there is none",
+    )
     run = parser.parse_args()
     limits = Limits(f"POST {PATH}: weekly part, archival, recommendations, comprehensive report")
     for size in run.events:
@@ -42,15 +49,24 @@ def main() -> int:
             file = place / "ours.db"
             started = time.monotonic()
             if run.filled:
+                if not run.filled.exists():
+                    _fill(run.filled, size)
                 shutil.copy(run.filled, file)
             else:
-                fill(f"sqlite:///{file}", size)
+                _fill(file, size)
             limits.show(f"{size:,} events: loaded in", time.monotonic() - started, "s ")
             for whom, least in LEAST.items():
                 name = f"{size:,} events, another profile for {whom}"
                 _cpu(limits, name, f"sqlite:///{file}", least, run)
             _delay(limits, f"{size:,} events", f"sqlite:///{file}", run)
     return int(limits.failed)
+
+
+def _fill(file: Path, size: int) -> None:
+    if size > BOOKED:
+        fill_by_repeats(file, size)
+    else:
+        fill(f"sqlite:///{file.resolve()}", size)
 
 
 def _cpu(limits: Limits, name: str, url: str, least: float, run: argparse.Namespace) -> None:

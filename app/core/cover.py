@@ -38,16 +38,6 @@ def cover(since: int, until: int, *, is_last: bool = False) -> list[Patch]:
     return _joined(patch for patch in found if patch.since < end)
 
 
-def change(held: tuple[int, int], wanted: tuple[int, int]) -> list[Patch]:
-    """Patches that make the sums of one window those of another (microseconds, whole hours)."""
-    found: list[Patch] = []
-    for sign, was, will in ((-1, held[0], wanted[0]), (1, held[1], wanted[1])):
-        patches = cover(min(was, will), max(was, will))
-        more = sign if was < will else -sign
-        found += [replace(patch, sign=more * patch.sign) for patch in patches]
-    return found
-
-
 def _cover(since: int, until: int, grains: Sequence[int], last: int) -> list[Patch]:
     """The same in seconds; there are no rows from `last` on."""
     grain, *finer = grains

@@ -30,13 +30,18 @@ class Asked:
     now: int
     period: str
     """A moment if somebody asks for it, else the period of the job, such as 2026-11."""
+    report: tuple[int, int] | None = None
+    """The window of the report that it is for, if it is for one."""
 
     @property
     def window(self) -> tuple[int, int]:
         """`since` ≤ t < `until` in microseconds: whole UTC hours, so that cells answer for it.
 
-        It ends with the hour that `until` is in, and begins with the one `window_days` before.
+        A report's; else it ends with the hour that `until` is in, and begins with the one
+        `window_days` before.
         """
+        if self.report is not None:
+            return self.report
         last = hour_start(self.until // MICROS)
         return (last - self.window_days * DAY_S) * MICROS, (last + HOUR_S) * MICROS
 

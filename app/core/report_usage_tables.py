@@ -42,7 +42,7 @@ def _charts(usage: Usage) -> Iterator[Chart]:
     )
     shares = usage.now.scope_share or {}
     yield _bars(
-        "Loaded tokens by scope, last 7 days",
+        f"Loaded tokens by scope, last {usage.scope_days} days",
         "percent",
         [
             Bar(label=scope, value=100 * share)

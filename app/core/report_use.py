@@ -48,6 +48,8 @@ class Usage:
     agents: Sequence[AgentUse]
     by_day: Mapping[str, int]
     """Tokens used by civil day."""
+    scope_days: int
+    """Over how many days the shares of scopes are; they may be more."""
     advised: frozenset[str] = frozenset()
     """Agents for whom an open recommendation says what to do."""
 

@@ -9,7 +9,6 @@ import math
 from array import array
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from itertools import compress
 from struct import Struct
 from sys import byteorder
 
@@ -20,6 +19,7 @@ _LOG = math.log(GROWTH)
 _MAX_COUNT = 0xFFFF
 _STORE = "little"
 _ONE = Struct("<HH")
+_PAIR = next(kind for kind in "IL" if array(kind).itemsize == _ONE.size)
 
 
 def bucket_of(value: int) -> int:
@@ -66,11 +66,13 @@ def decode(encoded: bytes) -> dict[int, int]:
 
 def count_from(encoded: bytes, bucket: int) -> int:
     """How many values of an encoding, or of several joined, lie in a bucket or above it."""
-    pairs = array("H")
-    pairs.frombytes(encoded)
-    if byteorder != _STORE:
-        pairs.byteswap()
-    return sum(compress(pairs[1::2], map(bucket.__le__, pairs[0::2])))
+    pairs = array("H", encoded)
+    pairs.byteswap()
+    joined = array(_PAIR, pairs.tobytes())  # a bucket's 16 bits before those of its count
+    if byteorder == _STORE:
+        joined.byteswap()
+    least = bucket << 16
+    return sum([pair & _MAX_COUNT for pair in joined if pair >= least])
 
 
 def quantiles(

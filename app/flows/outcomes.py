@@ -20,7 +20,7 @@ from app.core.monitoring import Monitor
 from app.core.outcomes import Around, Compared
 from app.core.policy_steps import last_changes
 from app.core.report_outcomes import Enforcement, Unassigned, clean_agents, enforcement_of
-from app.core.tokens_per_run import Tallies
+from app.core.tokens_per_run import FEWEST_DAYS, Tallies
 from app.core.usage import Cell
 from app.core.values import value
 from app.core.verdicts import Outcome
@@ -34,7 +34,7 @@ from app.store.report_facts import first_run, first_runs, newest_monitors, runs_
 from app.store.report_sums import Wanted, read_tallies, read_whole
 from app.store.shelf import PolicyShelf
 
-DAY_MICROS = 86_400_000_000
+DAY_MICROS, HOUR_MICROS = 86_400_000_000, 3_600_000_000
 
 WINDOW_DAYS = 30
 KNOWN_DAYS = 400
@@ -188,8 +188,10 @@ def _compared(
     wanted = [_wanted(asked, stretch) for stretch in whole]
     for at in sorted({one.at for one in changes}):
         agents = frozenset(one.agent for one in changes if one.at == at)
-        around = around_change(at, asked.until, days=WINDOW_DAYS)
-        wanted += [_wanted(asked, stretch, agents) for stretch in around]
+        before, since = around_change(at, asked.until, days=WINDOW_DAYS)
+        if since.until - since.since < FEWEST_DAYS * HOUR_MICROS:
+            before = replace(before, until=before.since)  # nothing is compared with it yet
+        wanted += [_wanted(asked, stretch, agents) for stretch in (before, since)]
 
     found = read_tallies(Source(tx, cache, asked.workspace, ()), wanted)
     tuned = found[len(whole) :]

@@ -13,6 +13,7 @@ from app.core.recommendations import Asked, Recommendation, made
 from app.core.recommending import review_agents
 from app.core.simulation import Runs, replay
 from app.core.usage import Cell
+from app.core.values import value
 from app.core.windows import MICROS
 from app.store.analytics import Source
 from app.store.cell_reading import read_sealed
@@ -20,12 +21,7 @@ from app.store.database import Store, Tx, in_chunks
 from app.store.groupcache import GroupCache
 from app.store.pacing import pause
 from app.store.recommendations import Draft, draft, keep
-from app.store.run_sums import (
-    Sums,
-    read_scopes,
-    read_sketches,
-    read_sums,
-)
+from app.store.run_sums import Scopes, read_scopes, read_sketches, read_sums
 from app.store.runs import Stretch, read_page
 from app.store.runs_before import read_applied
 from app.store.shelf import PolicyShelf
@@ -42,6 +38,14 @@ BATCH = 20
 NewId = Callable[[str, str], str]
 
 
+@value
+class Known:
+    """What the rules need to know of the runs of a window."""
+
+    sums: Mapping[CellName, Cell]
+    scopes: Scopes
+
+
 async def recommend(
     store: Store,
     shelf: PolicyShelf,
@@ -49,13 +53,13 @@ async def recommend(
     asked: Asked,
     *,
     new_id: NewId,
-    known: Sums | None = None,
+    known: Known | None = None,
 ) -> tuple[Recommendation, ...]:
     """Judge every agent of a workspace by its runs in a window, and keep what that says.
 
     As they stand afterwards, by agent; agents without a run under a budget are left out. The same
-    period again replaces what is open in it and leaves what was decided. `known`: sums of nearly
-    the same window, which spare reading them.
+    period again replaces what is open in it and leaves what was decided. `known`: what
+    was read of the window before.
     """
     book = shelf.book(asked.workspace)
     review = partial(_review, cache=cache, book=book, asked=asked, new_id=new_id, known=known)
@@ -73,17 +77,18 @@ def _review(
     book: PolicyBook,
     asked: Asked,
     new_id: NewId,
-    known: Sums | None,
+    known: Known | None,
 ) -> list[Draft]:
     source = Source(tx, cache, asked.workspace, ())
     since, until = asked.window
     ends = first_and_last(tx, asked.workspace)
     is_last = ends is not None and ends[1] < until
-    sums = read_sums(source, asked.window, is_last=is_last, known=known).cells
     patches = cover(since, until, is_last=is_last)
-    scopes = read_scopes(source, patches)
+    if known is None:
+        sums = read_sums(source, asked.window, is_last=is_last)
+        known = Known(sums=sums.cells, scopes=read_scopes(source, patches))
 
-    reviews = review_agents(book, sums, scopes)
+    reviews = review_agents(book, known.sums, known.scopes)
     changing = [one.agent for one in reviews if one.ruling.confidence is not None]
     applied = read_applied(source, changing, asked.window)
     reviews = hold_back(reviews, applied)
@@ -94,7 +99,7 @@ def _review(
     if replayed == "runs":
         impacts = _replay_runs(tx, book, asked, moves)
     else:
-        impacts = _replay_cells(source, book, patches, sums, moves)
+        impacts = _replay_cells(source, book, patches, known.sums, moves)
 
     return [
         draft(

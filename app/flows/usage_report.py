@@ -1,12 +1,12 @@
 """Gather what a report says of usage: totals of two windows, days, and sums by agent."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from zoneinfo import ZoneInfo
 
 from app.core.analytics import Group, describe, group_runs
-from app.core.cover import Patch, cover
+from app.core.cover import cover
 from app.core.report_use import AgentUse, Usage, hours_of
 from app.core.usage import Cell
 from app.core.values import value
@@ -15,12 +15,10 @@ from app.store.analytics import Source
 from app.store.database import Store, Tx
 from app.store.groupcache import GroupCache
 from app.store.report_sums import read_totals
-from app.store.run_sums import Sums, read_scopes, read_sums
+from app.store.run_sums import Scopes, Sums, read_scopes, read_sums
 from app.store.usage import first_and_last
 
-SCOPE_DAYS = 7
-"""Days, at most, over which the tokens of scopes are added up: each row has them packed."""
-DAY_MICROS, HOUR_MICROS = 86_400_000_000, 3_600_000_000
+HOUR_MICROS = 3_600_000_000
 
 
 @value
@@ -42,6 +40,8 @@ class Gathered:
 
     usage: Usage
     sums: Sums
+    scopes: Scopes
+    """Of the longest window that was asked for."""
 
 
 async def usage_for_report(store: Store, cache: GroupCache, asked: Asked) -> Mapping[int, Gathered]:
@@ -52,39 +52,27 @@ async def usage_for_report(store: Store, cache: GroupCache, asked: Asked) -> Map
 def _gather(tx: Tx, cache: GroupCache, asked: Asked) -> dict[int, Gathered]:
     source = Source(tx, cache, asked.workspace, ())
     ends = first_and_last(tx, asked.workspace)
-    scopes: dict[int, dict[str, int]] = {}
-    found: dict[int, Gathered] = {}
-    for days in asked.days:
-        since, until = hours_of(asked.until, days)
-        is_last = ends is not None and ends[1] < until
-        week = max(since, until - SCOPE_DAYS * DAY_MICROS)
-        if week not in scopes:
-            scopes[week] = _scopes(source, cover(week, until, is_last=is_last))
-        sums = read_sums(source, (since, until), is_last=is_last)
-        found[days] = _gathered(
-            source, asked, days, sums=sums, scopes=scopes[week], is_last=is_last
-        )
-    return found
+    longest = hours_of(asked.until, max(asked.days))
+    is_last = ends is not None and ends[1] < longest[1]
+    scopes = read_scopes(source, cover(*longest, is_last=is_last))
+    return {
+        days: _gathered(source, asked, days, scopes=scopes, is_last=is_last) for days in asked.days
+    }
 
 
-def _scopes(source: Source, patches: Sequence[Patch]) -> dict[str, int]:
+def _of_all(scopes: Scopes) -> dict[str, int]:
     """The tokens of scopes of all agents."""
     found: Counter[str] = Counter()
-    for tokens in read_scopes(source, patches).values():
+    for tokens in scopes.values():
         found.update(tokens)
     return dict(found)
 
 
 def _gathered(
-    source: Source,
-    asked: Asked,
-    days: int,
-    *,
-    sums: Sums,
-    scopes: dict[str, int],
-    is_last: bool,
+    source: Source, asked: Asked, days: int, *, scopes: Scopes, is_last: bool
 ) -> Gathered:
-    since, until = sums.window
+    since, until = window = hours_of(asked.until, days)
+    sums = read_sums(source, window, is_last=is_last)
     by_day = list(local_days(since, until, asked.zone))
     spans = {
         "now": (since, until),
@@ -103,15 +91,16 @@ def _gathered(
     usage = Usage(
         workspace=asked.workspace,
         days=days,
-        now=describe(Group(cell=totals["now"], tiers=tiers, scopes=scopes)),
+        now=describe(Group(cell=totals["now"], tiers=tiers, scopes=_of_all(scopes))),
         before=describe(Group(cell=totals["before"])),
         agents=tuple(
             AgentUse(agent=agent, cell=group.cell)
             for agent, group in sorted(group_runs(sums.cells, "agent").items())
         ),
         by_day={day.key: _used(totals[day.key]) for day in by_day},
+        scope_days=max(asked.days),
     )
-    return Gathered(usage=usage, sums=sums)
+    return Gathered(usage=usage, sums=sums, scopes=scopes)
 
 
 def _whole_hours(day: Span) -> tuple[int, int]:

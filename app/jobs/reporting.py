@@ -33,7 +33,7 @@ from app.flows import outcomes, usage_report
 from app.flows.lifecycle import Asked, propose
 from app.flows.list_allocations import summarise
 from app.flows.memory_health import memory_health
-from app.flows.recommend import recommend
+from app.flows.recommend import Known, recommend
 from app.flows.recommendations import recommendations_of
 from app.flows.reports import earlier_report, keep_report, seen_workspaces
 from app.flows.usage_report import Gathered, usage_for_report
@@ -150,17 +150,19 @@ async def _weekly(desk: Desk, run: Run, workspace: str) -> list[str]:
 
 
 async def _monthly(desk: Desk, run: Run, workspace: str) -> list[str]:
+    used = await _used(desk, run, workspace, WEEK_DAYS, MONTH_DAYS)
+    sums = used[MONTH_DAYS].sums
     wanted = Wanted(
         workspace=workspace,
         window_days=MONTH_DAYS,
         until=run.due_at,
         now=run.started_at,
         period=run.period,
+        report=sums.window,
     )
-    used = await _used(desk, run, workspace, WEEK_DAYS, MONTH_DAYS)
-    sums = used[MONTH_DAYS].sums
+    known = Known(sums=sums.cells, scopes=used[MONTH_DAYS].scopes)
     advice = await recommend(
-        desk.store, desk.shelf, desk.cache, wanted, new_id=desk.new_id, known=sums
+        desk.store, desk.shelf, desk.cache, wanted, new_id=desk.new_id, known=known
     )
     memory = await _memory(desk, run, workspace)
     archival = await _proposals(desk, run, workspace, "archival")

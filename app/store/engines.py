@@ -16,6 +16,8 @@ READERS = 8
 PG_WRITERS = 4
 BUSY_SECONDS = 2
 """How long a statement waits for a SQLite file that another program has locked."""
+CACHE_KB = 32_000
+"""What each connection to SQLite may keep of the file."""
 WAL_PAGES = 8_000
 """Pages (32 MB) that the write-ahead log holds before they go to their places: a page that many
 commits change is then moved once."""
@@ -90,7 +92,7 @@ def _sqlite_engine(url: str) -> Engine:
             "foreign_keys=ON",
             f"busy_timeout={1000 * BUSY_SECONDS}",
             "temp_store=MEMORY",
-            "cache_size=-32000",
+            f"cache_size=-{CACHE_KB}",
             f"wal_autocheckpoint={WAL_PAGES}",
         ):
             connection.execute(f"PRAGMA {pragma}").close()

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import and_, case, delete, or_, select, update
+from sqlalchemy import and_, delete, or_, select, update
 
 from app.core.errors import Conflict, DomainError, NotFound
 from app.core.lifecycle import DAY_MICROS, Card, Kind
@@ -18,7 +18,7 @@ from app.core.values import value
 from app.store.database import Tx, dumps, in_chunks
 from app.store.memories import EVERY, Change, change_memories, get_memories, purge_memories
 from app.store.memory_keys import purge_answers
-from app.store.tables import memories, memory_actions, memory_counts, memory_texts
+from app.store.tables import memories, memory_actions, memory_texts
 
 TEXTS = 100
 """Texts that are read at once."""
@@ -68,41 +68,27 @@ def cards(tx: Tx, workspace: str, *, projects: Collection[str] | None = None) ->
 
     `projects`: only theirs, "" for those of none.
     """
-    table, counts = memories.c, memory_counts.c
-    is_counted = and_(
-        counts.workspace == workspace,
-        counts.content == table.content,
-        counts.encoding == KEPT_ENCODING,
+    marks = [tx.marks(1, first=n) for n in range(1, 4)]
+    sql = (
+        f"SELECT {_CARD}, CASE WHEN m.metadata LIKE {marks[0]} THEN m.metadata END"
+        " FROM memories m JOIN memory_counts c ON c.workspace = m.workspace"
+        f" AND c.content = m.content AND c.encoding = {marks[1]}"
+        f" WHERE m.workspace = {marks[2]} AND m.state = 'active'"
     )
-    has_mark = table.metadata.contains(f'"{SUMMARY_MARK}"', autoescape=True)
-    query = (
-        select(
-            table.id,
-            table.content,
-            counts.tokens,
-            table.created_at,
-            table.modified_at,
-            table.project,
-            table.agent,
-            table.scope,
-            table.path,
-            table.last_accessed_at,
-            table.access_count,
-            table.importance,
-            table.confidence,
-            table.relevance,
-            table.used_by_agents,
-            table.pinned,
-            table.expires_at,
-            case((has_mark, table.metadata)).label("metadata"),
-        )
-        .join(memory_counts, is_counted)
-        .where(table.workspace == workspace, table.state == "active")
-    )
+    values = [f'%"{SUMMARY_MARK}"%', KEPT_ENCODING, workspace]
     if projects is not None:
-        query = query.where(table.project.in_(projects))
-    rows = tx.connection.execute(query.order_by(table.created_at, table.id))
-    return [_card(row._asdict()) for row in rows]
+        sql += f" AND m.project IN ({tx.marks(len(projects), first=4)})"
+        values += projects
+    rows = tx.fetch(f"{sql} ORDER BY m.created_at, m.id", values)
+    return [_card(dict(zip(_OF_CARD, row, strict=True))) for row in rows]
+
+
+_FIELDS = (
+    "id content created_at modified_at project agent scope path last_accessed_at access_count"
+    " importance confidence relevance used_by_agents pinned expires_at"
+).split()
+_CARD = ", ".join([*(f"m.{name}" for name in _FIELDS), "c.tokens"])
+_OF_CARD = (*_FIELDS, "tokens", "metadata")
 
 
 def _card(row: dict[str, Any]) -> Card:
@@ -110,7 +96,12 @@ def _card(row: dict[str, Any]) -> Card:
     agents = row.pop("used_by_agents")
     mark = json.loads(metadata).get(SUMMARY_MARK) if metadata else None
     return Card(
-        **{**row, "content": bytes(row["content"]), "project": row["project"] or None},
+        **{
+            **row,
+            "content": bytes(row["content"]),
+            "project": row["project"] or None,
+            "pinned": bool(row["pinned"]),
+        },
         used_by_agents=tuple(json.loads(agents)) if agents else (),
         summary=mark if isinstance(mark, str) else None,
     )

@@ -61,16 +61,17 @@ def lock(tx: Tx) -> None:
 
 def read_documents(tx: Tx, wanted: Mapping[str, int]) -> dict[str, Document]:
     """The documents of workspaces at given versions."""
-    table = policy_versions.c
     found: dict[str, Document] = {}
     for chunk in in_chunks(wanted):
-        query = select(table.workspace, table.version, table.document).where(
-            table.workspace.in_(chunk)
+        versions = {wanted[workspace] for workspace in chunk}
+        sql = (
+            "SELECT workspace, version, document FROM policy_versions"
+            f" WHERE workspace IN ({tx.marks(len(chunk))})"
+            f" AND version IN ({tx.marks(len(versions), first=1 + len(chunk))})"
         )
-        query = query.where(table.version.in_({wanted[workspace] for workspace in chunk}))
-        for row in tx.connection.execute(query):
-            if wanted[row.workspace] == row.version:
-                found[row.workspace] = json.loads(row.document)
+        for workspace, version, document in tx.fetch(sql, [*chunk, *versions]):
+            if wanted[workspace] == version:
+                found[workspace] = json.loads(document)
     return found
 
 

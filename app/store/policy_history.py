@@ -3,13 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
-
 from app.core.policy_documents import DEFAULT_WORKSPACE, layers_for
 from app.core.policybook import PolicyBook
 from app.store import policies
 from app.store.database import Tx
-from app.store.tables import policy_versions
 
 Document = Mapping[str, Any]
 
@@ -56,11 +53,13 @@ class PolicyHistory:
 
 def _changes(tx: Tx, workspace: str) -> list[tuple[int, str, int]]:
     """When each version came into force; never before the one it followed, whatever the clock."""
-    table = policy_versions.c
-    query = select(table.version, table.created_at).where(table.workspace == workspace)
+    sql = (
+        f"SELECT version, created_at FROM policy_versions WHERE workspace = {tx.marks(1)}"
+        " ORDER BY version"
+    )
     found = []
     latest = EVER
-    for row in tx.connection.execute(query.order_by(table.version)):
-        latest = max(latest, row.created_at)
-        found.append((latest, workspace, row.version))
+    for version, at in tx.fetch(sql, [workspace]):
+        latest = max(latest, at)
+        found.append((latest, workspace, version))
     return found

@@ -68,12 +68,11 @@ def keep(tx: Tx, workspace: str, made: Sequence[Draft]) -> list[Recommendation]:
     kept: list[Recommendation] = []
     by_id = {draft.one.id: draft.one for draft in drafts}
     for row in _to_compare(tx, workspace, [draft.one.agent for draft in drafts], period):
-        document = None if row["id"] in by_id else json.loads(row["document"])
+        own = by_id.get(row["id"])
         if row["period"] == period:
-            kept.append(by_id[row["id"]] if document is None else to_recommendation(row, document))
+            kept.append(own or to_recommendation(row, json.loads(row["document"])))
         if row["status"] == "open":
-            until = by_id[row["id"]].until if document is None else document["until"]
-            places[row["agent"]].append((until, row["created_at"], row["id"]))
+            places[row["agent"]].append((int(row["until"]), row["created_at"], row["id"]))
     late = {id_ for its in places.values() for _, _, id_ in sorted(its)[:-1]}
     _supersede(tx, workspace, late)
     kept = [replace(one, status="superseded") if one.id in late else one for one in kept]
@@ -88,29 +87,30 @@ def _lock(tx: Tx, workspace: str) -> None:
 
 
 def _supersede(tx: Tx, workspace: str, ids: Iterable[str]) -> None:
-    table = recommendations.c
     for chunk in in_chunks(sorted(ids)):
-        is_open = and_(table.id.in_(chunk), table.status == "open")
-        tx.connection.execute(
-            update(recommendations)
-            .where(table.workspace == workspace, is_open)
-            .values(status="superseded")
+        tx.fetch(
+            f"UPDATE recommendations SET status = 'superseded' WHERE workspace = {tx.marks(1)}"
+            f" AND id IN ({tx.marks(len(chunk), first=2)}) AND status = 'open'",
+            [workspace, *chunk],
+            returning="",
         )
-
-
-_COMPARED = f"{', '.join(COLUMNS)}, document"
 
 
 def _to_compare(tx: Tx, workspace: str, agents: Iterable[str], period: str) -> list[dict[str, Any]]:
     """What is open of these agents, and all of the period."""
     found: list[tuple[Any, ...]] = []
+    until = "json_extract(document, '$.until')" if tx.is_sqlite else "document::json ->> 'until'"
     for chunk in in_chunks(agents):
         here = f"workspace = {tx.marks(1)} AND agent IN ({tx.marks(len(chunk), first=2)})"
         mark = tx.marks(1, first=2 + len(chunk))
-        query = f"SELECT {_COMPARED} FROM recommendations WHERE {here}"
-        for which in f"period = {mark}", f"period <> {mark} AND status = 'open'":
-            found += tx.fetch(f"{query} AND {which}", [workspace, *chunk, period])
-    names = (*COLUMNS, "document")
+        for document, which in (
+            ("document", f"period = {mark}"),
+            ("NULL", f"period <> {mark} AND status = 'open'"),
+        ):
+            read = f"{', '.join(COLUMNS)}, {document}, {until}"
+            query = f"SELECT {read} FROM recommendations WHERE {here} AND {which}"
+            found += tx.fetch(query, [workspace, *chunk, period])
+    names = (*COLUMNS, "document", "until")
     return [dict(zip(names, row, strict=True)) for row in found]
 
 

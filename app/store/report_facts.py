@@ -3,13 +3,11 @@
 import json
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import select
-
 from app.core.monitor_data import from_data
 from app.core.monitoring import Monitor
 from app.core.outcomes import Ran
 from app.store.database import Tx
-from app.store.tables import allocations, usage_events
+from app.store.pacing import unhurried
 
 
 def first_runs(tx: Tx, workspace: str, agents: Iterable[str], *, since: int) -> dict[str, int]:
@@ -28,23 +26,20 @@ def first_runs(tx: Tx, workspace: str, agents: Iterable[str], *, since: int) -> 
 
 def first_run(tx: Tx, workspace: str, *, since: int) -> int | None:
     """When the first event at or after a moment was (microseconds)."""
-    table = usage_events.c
-    query = (
-        select(table.at)
-        .where(table.workspace == workspace, table.at >= since)
-        .order_by(table.at, table.id)
-        .limit(1)
+    sql = (
+        f"SELECT at FROM usage_events WHERE workspace = {tx.marks(1)}"
+        f" AND at >= {tx.marks(1, first=2)} ORDER BY at, id LIMIT 1"
     )
-    at: int | None = tx.connection.execute(query).scalar()
-    return at
+    return next((at for (at,) in tx.fetch(sql, [workspace, since])), None)
 
 
 def runs_around(
     tx: Tx, workspace: str, agent: str, at: int, *, since: int, until: int, most: int
 ) -> tuple[list[Ran], list[Ran]]:
     """The last runs of an agent before a moment, and the newest since; at most `most` of each."""
-    before = _newest(tx, workspace, agent, since, at, most=most)
-    after = _newest(tx, workspace, agent, at, until, most=most)
+    with unhurried(tx):
+        before = _newest(tx, workspace, agent, since, at, most=most)
+        after = _newest(tx, workspace, agent, at, until, most=most)
     return before, after
 
 
@@ -52,19 +47,14 @@ def newest_monitors(
     tx: Tx, workspace: str, *, since: int, until: int, most: int
 ) -> Sequence[Monitor]:
     """How the newest finished allocations of a stretch of time ended."""
-    table = allocations.c
-    query = (
-        select(table.monitor)
-        .where(
-            table.workspace == workspace,
-            table.created_at >= since,
-            table.created_at < until,
-            table.finished_at.is_not(None),
-        )
-        .order_by(table.created_at.desc(), table.id.desc())
-        .limit(most)
+    marks = [tx.marks(1, first=n) for n in range(1, 5)]
+    sql = (
+        f"SELECT monitor FROM allocations WHERE workspace = {marks[0]}"
+        f" AND created_at >= {marks[1]} AND created_at < {marks[2]} AND finished_at IS NOT NULL"
+        f" ORDER BY created_at DESC, id DESC LIMIT {marks[3]}"
     )
-    return [from_data(json.loads(text)) for text in tx.connection.execute(query).scalars()]
+    rows = tx.fetch(sql, [workspace, since, until, most])
+    return [from_data(json.loads(text)) for (text,) in rows]
 
 
 def _newest(tx: Tx, workspace: str, agent: str, since: int, until: int, *, most: int) -> list[Ran]:

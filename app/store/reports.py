@@ -69,12 +69,9 @@ def add_reports(tx: Tx, workspace: str, batches: Sequence[Sequence[Draft]]) -> l
 
 def find_report(tx: Tx, workspace: str, kind: Kind, period: str) -> Report | None:
     """The report of a kind and period."""
-    table = reports.c
-    query = select(reports).where(
-        table.workspace == workspace, table.kind == kind, table.period == period
-    )
-    row = tx.connection.execute(query).one_or_none()
-    return None if row is None else _to_core(row)
+    sql = f"SELECT document FROM reports WHERE {_of_period(tx)}"
+    rows = tx.fetch(sql, [workspace, kind, period])
+    return next((from_data(json.loads(document)) for (document,) in rows), None)
 
 
 def get_report(tx: Tx, workspace: str, id_: str) -> Report | None:
@@ -108,12 +105,18 @@ def list_reports(
 
 
 def _line_of(tx: Tx, workspace: str, kind: Kind, period: str) -> Line | None:
-    table = reports.c
-    query = _lines(tx).where(
-        table.workspace == workspace, table.kind == kind, table.period == period
-    )
-    row = tx.connection.execute(query).one_or_none()
-    return None if row is None else Line(**row._mapping)
+    title = "json_extract(document, '$.title')" if tx.is_sqlite else "document::json ->> 'title'"
+    sql = f"SELECT id, {title}, created_at FROM reports WHERE {_of_period(tx)}"
+    for id_, said, at in tx.fetch(sql, [workspace, kind, period]):
+        return Line(
+            id=id_, workspace=workspace, kind=kind, period=period, title=said, created_at=at
+        )
+    return None
+
+
+def _of_period(tx: Tx) -> str:
+    workspace, kind, period = (tx.marks(1, first=number) for number in range(1, 4))
+    return f"workspace = {workspace} AND kind = {kind} AND period = {period}"
 
 
 def _lines(tx: Tx) -> Select[Any]:

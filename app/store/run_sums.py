@@ -7,7 +7,7 @@ from operator import add, sub
 from typing import Any
 
 from app.core.analytics import CellName
-from app.core.cover import Patch, change, cover
+from app.core.cover import Patch, cover
 from app.core.packed import unpack_tokens
 from app.core.usage import HOUR, MONTH, RUN, SCOPE, Cell, month_start
 from app.core.values import value
@@ -53,21 +53,9 @@ class Sums:
     cells: Mapping[CellName, Cell]
 
 
-def read_sums(
-    source: Source, window: tuple[int, int], *, is_last: bool = False, known: Sums | None = None
-) -> Sums:
-    """The database adds up; of a window like the one that is `known` only what differs.
-
-    `is_last`: nothing is booked after the window.
-    """
-    if known is None:
-        return Sums(window=window, cells=_summed(source, cover(*window, is_last=is_last)))
-    cells = dict(known.cells)
-    for name, cell in _summed(source, change(known.window, window)).items():
-        if name in cells:
-            cell.add(cells[name])
-        cells[name] = cell
-    return Sums(window=window, cells={name: cell for name, cell in cells.items() if cell.events})
+def read_sums(source: Source, window: tuple[int, int], *, is_last: bool = False) -> Sums:
+    """The database adds up. `is_last`: nothing is booked after the window."""
+    return Sums(window=window, cells=_summed(source, cover(*window, is_last=is_last)))
 
 
 def _summed(source: Source, patches: Iterable[Patch]) -> dict[CellName, Cell]:

@@ -12,7 +12,7 @@ from app.store.analytics import Source, kept_pieces
 from app.store.cell_reading import read_sealed
 from app.store.database import Tx, in_chunks
 from app.store.run_sums import RUNS, read_rows
-from app.store.tables import recommendations, usage_events
+from app.store.tables import usage_events
 
 
 def read_applied(source: Source, agents: Iterable[str], window: tuple[int, int]) -> list[Applied]:
@@ -25,20 +25,16 @@ def read_applied(source: Source, agents: Iterable[str], window: tuple[int, int])
 
 def _last_applied(source: Source, agents: Iterable[str], since: int) -> list[tuple[str, int]]:
     """Agents, and when the last of what is applied to them was; what was by `since` is left out."""
-    table = recommendations.c
+    tx = source.tx
     found: list[tuple[str, int]] = []
     for chunk in in_chunks(agents):
-        query = (
-            select(table.agent, func.max(table.decided_at))
-            .where(
-                table.workspace == source.workspace,
-                table.agent.in_(chunk),
-                table.status == "applied",
-                table.decided_at > since,
-            )
-            .group_by(table.agent)
+        sql = (
+            f"SELECT agent, max(decided_at) FROM recommendations WHERE workspace = {tx.marks(1)}"
+            f" AND decided_at > {tx.marks(1, first=2)} AND status = 'applied'"
+            f" AND agent IN ({tx.marks(len(chunk), first=3)}) GROUP BY agent"
         )
-        found += [(agent, int(at)) for agent, at in source.tx.connection.execute(query)]
+        rows = tx.fetch(sql, [source.workspace, since, *chunk])
+        found += [(agent, int(at)) for agent, at in rows]
     return found
 
 

@@ -168,10 +168,11 @@ def first_and_last(tx: Tx, workspace: str) -> tuple[int, int] | None:
 
     Where events are kept no longer it is the hour of the first that counts.
     """
-    table = usage_events.c
-    base = select(table.at).where(table.workspace == workspace)
-    first = tx.connection.execute(base.order_by(table.at, table.id).limit(1)).scalar()
-    last = tx.connection.execute(base.order_by(table.at.desc(), table.id.desc()).limit(1)).scalar()
+    sql = f"SELECT at FROM usage_events WHERE workspace = {tx.marks(1)} ORDER BY at"
+    first, last = (
+        next((at for (at,) in tx.fetch(f"{sql}{order} LIMIT 1", [workspace])), None)
+        for order in (", id", " DESC, id DESC")
+    )
     sealed = read_sealed(tx, workspace)
     hour = first_hour(tx, workspace) if sealed else None
     if hour is not None and hour < sealed:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.cover import Patch, change, cover
+from app.core.cover import Patch, cover
 from app.core.usage import DAY, HOUR, MONTH
 from app.core.windows import HOUR_S, MICROS, micros, pieces
 
@@ -72,14 +72,6 @@ def test_it_takes_no_more_rows_than_pieces_do(window: tuple[int, int]) -> None:
         for one in pieces(*window, now=window[1], is_last=False)
     ]
     assert rows(cover(*window)) <= rows(plain)
-
-
-@given(windows, windows)
-def test_a_change_makes_one_window_another(held: tuple[int, int], wanted: tuple[int, int]) -> None:
-    found = hours_of(held)
-    for hour, count in counted(change(held, wanted)).items():
-        found[hour] += count
-    assert Counter({hour: count for hour, count in found.items() if count}) == hours_of(wanted)
 
 
 def test_the_month_before_the_first_at_seven_is_its_month_and_some_hours() -> None:

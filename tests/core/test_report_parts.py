@@ -63,6 +63,7 @@ def usage(now: list[UsageEvent], before: list[UsageEvent] | None = None, **more:
         "before": describe(group(*(before or []))),
         "agents": by_agent(*now),
         "by_day": {},
+        "scope_days": 7,
     }
     return Usage(**(given | more))
 

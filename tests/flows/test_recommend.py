@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -21,7 +22,8 @@ from app.core.recommending import rule
 from app.core.report_advice import todo_of
 from app.core.simulation import Runs, replay
 from app.core.usage import UsageEvent
-from app.flows.recommend import MOST_RUNS, recommend
+from app.flows import usage_report
+from app.flows.recommend import MOST_RUNS, Known, recommend
 from app.flows.recommendations import (
     apply_recommendation,
     dismiss,
@@ -547,3 +549,20 @@ def test_runs_of_several_periods_at_once_leave_one_open_of_each_agent(
 
     assert len(kept) == 12
     assert sorted(one.agent for one in kept if one.status == "open") == [OTHER, AGENT]
+
+
+def test_what_a_report_has_read_makes_the_same_recommendations(
+    store: Store, shelf: PolicyShelf
+) -> None:
+    scopes = {"global": 30_000, "agent_recent": 10}
+    book(store, "default", crowd(used=30_000, scopes=scopes) + crowd(OTHER, used=10))
+    ask = usage_report.Asked(workspace="default", days=(7, 30), until=BASE, zone=ZoneInfo("UTC"))
+    used = asyncio.run(usage_report.usage_for_report(store, GroupCache(), ask))[30]
+    known = Known(sums=used.sums.cells, scopes=used.scopes)
+    wanted = asked(report=used.sums.window)
+
+    anew = made(store, shelf, wanted)
+    again = asyncio.run(recommend(store, shelf, GroupCache(), wanted, new_id=new_id, known=known))
+    assert {one.action for one in anew} == {"upgrade", "downgrade"}
+    assert [one.since for one in anew] == [used.sums.window[0]] * 2
+    assert again == anew

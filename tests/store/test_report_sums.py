@@ -146,29 +146,26 @@ def test_stretches_that_overlap_are_tallied_as_each_is_alone(
 @once
 @given(
     events=st.lists(runs, max_size=8, unique_by=lambda one: one.id),
-    held=windows,
-    hours=windows,
-    is_last=st.booleans(),
+    hours=st.integers(0, 24 * 75),
 )
-def test_sums_of_a_known_window_make_those_of_another(
-    store: Store, events: list[UsageEvent], held: list[int], hours: list[int], is_last: bool
+def test_sums_and_scopes_to_the_end_of_the_books_are_those_of_their_runs(
+    store: Store, events: list[UsageEvent], hours: int
 ) -> None:
     clear(store)
-    if is_last:
-        hours = [0, hours[1]]
     book(store, events)
-    known, window = ((END - its[1] * HOUR, END - its[0] * HOUR) for its in (held, hours))
+    window = END - hours * HOUR, END
+    inside = within(events, *window)
 
     def read(tx):  # type: ignore[no-untyped-def]
         source = Source(tx, GroupCache(), "default", ())
-        its = read_sums(source, known)
-        return (
-            read_sums(source, window, is_last=is_last).cells,
-            read_sums(source, window, known=its).cells,
-        )
+        found = read_sums(source, window, is_last=True).cells
+        return found, read_scopes(source, cover(*window, is_last=True))
 
-    anew, changed = store.read_now(read)
-    assert anew == changed
+    cells, scopes = store.read_now(read)
+    assert {name: sums(cell) for name, cell in cells.items()} == {
+        name: sums(cell) for name, cell in added(inside, RUN).items()
+    }
+    assert {agent: its for agent, its in scopes.items() if its} == tokens_of(inside)
 
 
 def test_each_day_is_a_draw_of_its_own(store: Store) -> None:
