@@ -125,8 +125,9 @@ async def test_a_lock_that_somebody_holds_is_not_waited_for(postgresql_url: str)
         with psycopg.connect(postgresql_url) as other:
             other.execute("LOCK TABLE usage_events IN ACCESS EXCLUSIVE MODE")
             with anyio.fail_after(60):
-                refused = await service.client.post("/usage", json=EVENT)
-                unread = await service.client.get("/usage")
+                refused, unread = await asyncio.gather(
+                    service.client.post("/usage", json=EVENT), service.client.get("/usage")
+                )
             other.rollback()
         again = await service.client.post("/usage", json=EVENT)
         booked = (await service.client.get("/usage")).json()["items"]
