@@ -15,6 +15,7 @@ from tests.running import Running, Wire, running
 pytestmark = pytest.mark.anyio
 
 EVENT = {"agent": "dbt-expert", "budget_tokens": 10, "used_tokens": 5}
+CUT_SECONDS = 60
 
 
 def assert_unknown(answer: httpx.Response) -> None:
@@ -30,8 +31,16 @@ async def behind_a_wire(postgresql_url: str) -> AsyncIterator[tuple[Running, Wir
     wire = Wire(there.host or "127.0.0.1", there.port or 5432)
     await wire.mend()
     url = there.set(host="127.0.0.1", port=wire.port).render_as_string(hide_password=False)
+    ending = asyncio.create_task(cut_later(wire))
     async with running(url, database_admin_url=postgresql_url, scheduler="off") as service:
         yield service, wire
+    ending.cancel()
+    await wire.cut()
+
+
+async def cut_later(wire: Wire) -> None:
+    """Let a service that would wait for ever go on, so that its test fails and does not hang."""
+    await asyncio.sleep(CUT_SECONDS)
     await wire.cut()
 
 
