@@ -135,7 +135,6 @@ def create_app(settings: Settings, *, keeps_time: bool = True) -> FastAPI:
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
-        responses=errors.RESPONSES,
         telemetry={"tracing": False, "metrics": False},
     )
     app.state.house = house
@@ -167,7 +166,7 @@ def create_app(settings: Settings, *, keeps_time: bool = True) -> FastAPI:
         search,
         memories,  # last: `/memories/{id}` would take the names that others have below it
     ):
-        app.include_router(module.router)
+        app.router.routes += module.router.routes
     inner = app.build_middleware_stack
     edge = _edge_of(app, house, settings)
     app.build_middleware_stack = lambda: edge(inner())  # type: ignore[method-assign]  # outermost

@@ -1,18 +1,18 @@
 """Give each test a database of its own, one event loop, and a moment that stands still."""
 
-import itertools
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
-from psycopg import sql
 
 from tests.data import absent
+from tests.databases import Lender, create, database_name, drop, with_database
 
 NOW = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)
 """The present of tests that need one."""
@@ -27,8 +27,6 @@ settings.register_profile(
     "ci", settings.get_profile("local"), derandomize=True, database=None, print_blob=True
 )
 settings.load_profile("ci" if os.environ.get("CI") else "local")
-
-_numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
@@ -80,21 +78,19 @@ def bare_sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgresql_url(_postgresql_server: str, _postgresql_template: str) -> Iterator[str]:
-    """A migrated PostgreSQL database, copied from the session's template."""
-    name = _database_name()
-    _create(_postgresql_server, name, template=_postgresql_template)
-    yield _with_database(_postgresql_server, name)
-    _drop(_postgresql_server, name)
+def postgresql_url(_postgresql_lender: Lender) -> Iterator[str]:
+    """A migrated, empty PostgreSQL database."""
+    with _postgresql_lender.lent() as url:
+        yield url
 
 
 @pytest.fixture
 def bare_postgresql_url(_postgresql_server: str) -> Iterator[str]:
     """An empty PostgreSQL database."""
-    name = _database_name()
-    _create(_postgresql_server, name, template="template0")
-    yield _with_database(_postgresql_server, name)
-    _drop(_postgresql_server, name)
+    name = database_name()
+    create(_postgresql_server, name, template="template0")
+    yield with_database(_postgresql_server, name)
+    drop(_postgresql_server, name)
 
 
 @pytest.fixture(scope="session")
@@ -117,14 +113,15 @@ def _postgresql_server() -> str:
 
 
 @pytest.fixture(scope="session")
-def _postgresql_template(_postgresql_server: str) -> Iterator[str]:
-    name = _database_name()
-    _create(_postgresql_server, name, template="template0")
+def _postgresql_lender(_postgresql_server: str) -> Iterator[Lender]:
+    name = database_name()
+    create(_postgresql_server, name, template="template0")
     try:
-        _migrate(_with_database(_postgresql_server, name))
-        yield name
+        _migrate(with_database(_postgresql_server, name))
+        with closing(Lender(_postgresql_server, name)) as lender:
+            yield lender
     finally:
-        _drop(_postgresql_server, name)
+        drop(_postgresql_server, name)
 
 
 def _migrate(url: str) -> None:
@@ -132,34 +129,3 @@ def _migrate(url: str) -> None:
     from app.store.migrate import upgrade  # noqa: PLC0415
 
     upgrade(url)
-
-
-def _database_name() -> str:
-    return f"membudget_test_{os.getpid()}_{next(_numbers)}"
-
-
-def _with_database(server: str, name: str) -> str:
-    """The server's address with another database; works for a URL with or without a query."""
-    head, _, query = server.partition("?")
-    scheme, _, rest = head.partition("://")
-    host = rest.partition("/")[0]
-    return f"{scheme}://{host}/{name}" + (f"?{query}" if query else "")
-
-
-def _create(server: str, name: str, *, template: str) -> None:
-    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8'")
-    _execute(server, statement.format(sql.Identifier(name), sql.Identifier(template)))
-
-
-def _drop(server: str, name: str) -> None:
-    """Drop a database; fail if someone still holds a connection to it five seconds later."""
-    try:
-        _execute(server, sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
-    except psycopg.errors.ObjectInUse:
-        _execute(server, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-        pytest.fail("a connection to the database was left open", pytrace=False)
-
-
-def _execute(server: str, statement: sql.Composed) -> None:
-    with psycopg.connect(server, autocommit=True, connect_timeout=5) as connection:
-        connection.execute(statement)

@@ -4,8 +4,6 @@ import asyncio
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -19,7 +17,8 @@ from fastapi import FastAPI
 from app.api.dependencies import House
 from app.main import create_app
 from app.settings import Settings
-from tests.data import REPOSITORY
+from tests import forked
+from tests.forked import Forked
 
 START_SECONDS = 60
 STOP_SECONDS = 20
@@ -72,7 +71,7 @@ async def running(database_url: str, **settings: object) -> AsyncIterator[Runnin
 class Served:
     """The service as its users run it: a process that listens."""
 
-    process: subprocess.Popen[bytes]
+    process: Forked
     url: str
     log: Path
     """What it wrote on stderr."""
@@ -93,20 +92,12 @@ def start(database_url: str, folder: Path, **settings: str) -> Served:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("MEMBUDGET_")}
     variables = {f"MEMBUDGET_{name.upper()}": value for name, value in settings.items()}
     with log.open("wb") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "app", "serve", "--port", "0"],
-            env={
-                **kept,
-                "PYTHONPATH": str(REPOSITORY),
-                "MEMBUDGET_DATABASE_URL": database_url,
-                **variables,
-            },
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+        process = forked.start(
+            ["serve", "--port", "0"],
+            environment={**kept, "MEMBUDGET_DATABASE_URL": database_url, **variables},
+            folder=folder,
             stderr=stderr,
         )
-    assert process.stdout is not None
     said = process.stdout.readline().decode()
     found = re.search(r"http://[\d.]+:\d+", said)
     if found is None:
@@ -125,8 +116,7 @@ def stop(served: Served) -> int:
     finally:
         served.process.kill()
         served.process.wait()
-        if served.process.stdout is not None:
-            served.process.stdout.close()
+        served.process.stdout.close()
 
 
 @contextmanager

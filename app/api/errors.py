@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Match
 
+from app.api.names import in_words
 from app.core import errors
 
 log = structlog.get_logger("membudget")
@@ -148,7 +149,7 @@ def describe_validation(
 ) -> list[dict[str, Any]]:
     """Where a value is wrong and why, without the value itself."""
     return [
-        {"loc": [*prefix, *map(_brief, item["loc"])], "msg": item["msg"]}
+        {"loc": [*prefix, *map(_brief, item["loc"])], "msg": in_words(item["msg"])}
         for item in error.errors(include_url=False, include_context=False, include_input=False)
     ]
 
@@ -185,7 +186,8 @@ def on_invalid(request: Request, error: Exception) -> Response:
     """A request that does not fit the contract as a problem."""
     if isinstance(error, RequestValidationError):
         found = [
-            {"loc": list(map(_brief, item["loc"])), "msg": item["msg"]} for item in error.errors()
+            {"loc": list(map(_brief, item["loc"])), "msg": in_words(item["msg"])}
+            for item in error.errors()
         ]
     else:
         assert isinstance(error, ValidationError)

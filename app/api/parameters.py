@@ -7,10 +7,8 @@ from fastapi import Query
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
+from app.api import names
 from app.core.windows import micros
-
-WORKSPACE_PATTERN = r"^[^/*\x00-\x1f\x7f]+$"
-PRINTABLE_PATTERN = r"^[^\x00-\x1f\x7f]+$"
 
 Workspace = Annotated[
     str,
@@ -18,7 +16,7 @@ Workspace = Annotated[
         description="The workspace that rows and policy belong to.",
         min_length=1,
         max_length=200,
-        pattern=WORKSPACE_PATTERN,
+        pattern=names.NAME,
     ),
 ]
 Home = Annotated[
@@ -27,16 +25,16 @@ Home = Annotated[
         description="The workspace to look in; that of the id if left out, else `default`.",
         min_length=1,
         max_length=200,
-        pattern=WORKSPACE_PATTERN,
+        pattern=names.NAME,
     ),
 ]
-Text = Annotated[str | None, Query(max_length=400, pattern=PRINTABLE_PATTERN)]
+Text = Annotated[str | None, Query(max_length=400, pattern=names.LABEL)]
 Agent = Annotated[
     str | None,
     Query(
         description="`type/name`, or a bare name for all types.",
         max_length=400,
-        pattern=PRINTABLE_PATTERN,
+        pattern=names.LABEL,
     ),
 ]
 

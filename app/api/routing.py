@@ -10,6 +10,7 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from app.api.dependencies import house_for
+from app.api.errors import RESPONSES
 from app.api.letting import KEY, let_in
 from app.api.scopes import need_of
 from app.api.strict import check_json, check_nul, check_once
@@ -139,6 +140,15 @@ def check_query(request: Request, known: frozenset[str]) -> None:
                 for name in strangers[:20]
             ],
         )
+
+
+def router_of(tag: str) -> APIRouter:
+    """A router whose routes are whole: an application takes them as they are.
+
+    Including a router would build each of its routes a second time, in the application's first
+    requests.
+    """
+    return APIRouter(tags=[tag], route_class=JsonRoute, responses=RESPONSES)
 
 
 def express(*routers: APIRouter, paths: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Handle]:

@@ -1,5 +1,6 @@
 """Check single values of a policy document and note every one that is at fault."""
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -72,6 +73,8 @@ class Faults:
             return self.add(loc, "must be a text")
         if not value.strip() or len(value) > MAX_NAME:
             return self.add(loc, f"a name has 1 to {MAX_NAME} characters")
+        if not all(_is_seen(part) for part in value.split("/") if part.strip()):
+            return self.add(loc, "a name must hold something that can be seen beside dots")
         if not _is_printable(value):
             return self.add(loc, "a name must not hold control characters")
         if value.count("/") > slashes or not all(part.strip() for part in value.split("/")):
@@ -128,6 +131,12 @@ def _finite(value: Any) -> Decimal | None:
     if isinstance(value, int) and abs(value) > 10**30:
         return Decimal(10**30).copy_sign(Decimal(1 if value > 0 else -1))
     return Decimal(str(value)) if isfinite(value) else None
+
+
+def _is_seen(text: str) -> bool:
+    return any(
+        mark != "." and not mark.isspace() and unicodedata.category(mark) != "Cf" for mark in text
+    )
 
 
 def _is_printable(text: str, *, allowed: str = "") -> bool:

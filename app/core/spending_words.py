@@ -34,7 +34,7 @@ def describe(alert: CostAlert) -> str:
     if alert.level == "budget_exceeded" and alert.used > alert.limit:
         return f"Budget {alert.slot.budget} is exceeded: {used} of {limit} USD."
     pct = percent(alert.used, alert.limit)
-    share = "" if pct is None else f" ({pct:.4g} %)"
+    share = "" if pct is None else f" ({pct:,.0f} %)" if pct >= 1_000 else f" ({pct:.4g} %)"
     return f"Budget {alert.slot.budget} has spent {used} of {limit} USD{share}."
 
 

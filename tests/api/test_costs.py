@@ -614,3 +614,51 @@ async def test_what_stands_in_the_query_of_a_body_is_refused(
     for path, body in (("/usage", CALL), ("/costs/estimate", {"model": "gpt-4o"})):
         answer = await light_client.post(f"{path}?workspace=elsewhere", json=body)
         assert "in the body" in refused(answer, 422, "invalid_request")["detail"]
+
+
+@pytest.mark.parametrize(
+    "amount", ["１２", " 5 ", "1_000", "", "5 USD", "$5", "0x5", "٣", "1e", "NaN"]
+)
+async def test_an_amount_is_a_plain_decimal(client: httpx.AsyncClient, amount: str) -> None:
+    for method, path, body in (
+        ("PUT", "/costs/budgets/b", {"usd": amount, "window": "day"}),
+        ("PUT", "/costs/budgets/b", {"usd": 1, "window": "day", "thresholds": [amount]}),
+        ("PUT", "/costs/prices/m", {"input": amount}),
+        ("POST", "/usage", {**CALL, "cost_usd": amount}),
+        ("POST", "/costs/predict", {"current_usd": amount, "remaining": []}),
+    ):
+        answer = await client.request(method, path, json=body)
+        assert refused(answer, 422, "invalid_request")["errors"]
+    await budget(client, "b", usd=1)
+    answer = await client.get("/costs/budgets/b/check", params={"usd": amount})
+    refused(answer, 422, "invalid_request")
+    assert (await listed(client)) == []
+
+
+@pytest.mark.parametrize("amount", ["1.50", "1.5", "15e-1", "+1.5", 1.5, "01.5"])
+async def test_an_amount_is_a_number_or_its_digits(
+    client: httpx.AsyncClient, amount: str | float
+) -> None:
+    assert (await budget(client, "b", usd=amount))["usd"] == "1.5"
+    await book(client, {**CALL, "cost_usd": amount})
+    assert [one["cost_usd"] for one in await listed(client)] == ["1.5"]
+
+
+@pytest.mark.parametrize("amount", ["１２", " 5 ", "1_000"])
+async def test_what_reads_as_a_number_is_no_budgets_name(
+    client: httpx.AsyncClient, amount: str
+) -> None:
+    asked = {"input_tokens": 10, "output_tokens": 10, "quality": "low", "budget": amount}
+    answer = await client.post("/costs/recommend-model", json=asked)
+    refused(answer, 422, "invalid_request")
+    answer = await client.put(f"/costs/budgets/{amount}", json={"usd": 1, "window": "day"})
+    refused(answer, 422, "invalid_request")
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+async def test_a_model_on_two_lines_is_refused_as_a_name(
+    client: httpx.AsyncClient, method: str
+) -> None:
+    answer = await client.request(method, "/costs/prices/gpt%0A4o", json={"input": "1"})
+    problem = refused(answer, 422, "invalid_request")
+    assert problem["errors"][0]["loc"] == ["path", "model"]

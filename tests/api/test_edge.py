@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -55,6 +56,57 @@ async def test_a_method_that_a_path_does_not_take(
     assert_problem(response, 405, "method_not_allowed")
     named = {name.strip() for name in response.headers["allow"].split(",")}
     assert named - {"HEAD", "OPTIONS"} == allowed
+
+
+UNSEEN = [" ", "   ", "\u202e", "\u200b", "\ufeff", " \u2067 "]
+RUN: dict[str, Any] = {"agent": "a", "budget_tokens": 9, "used_tokens": 1}
+PROFILE = {"base_budget": 1, "max_budget": 1, "scope_weights": {"global": 1}}
+STEP: dict[str, Any] = {
+    "type": "io",
+    "name": "read",
+    "started_at": "2026-11-21T08:00:00Z",
+    "duration_seconds": 1,
+}
+
+
+@pytest.mark.parametrize("name", UNSEEN, ids=ascii)
+async def test_a_name_that_nobody_sees(light_client: httpx.AsyncClient, name: str) -> None:
+    for field in ("agent", "workspace", "project", "user", "run_id", "model", "stage", "id"):
+        answer = await light_client.post("/usage", json={**RUN, field: name})
+        assert_problem(answer, 422)
+        assert "of which something can be seen" in answer.text
+    for field in ("agent", "workspace", "user", "model"):
+        answer = await light_client.post("/allocate", json={"agent": "a", field: name})
+        assert_problem(answer, 422)
+    for field in ("type", "name", "run_id", "parent"):
+        answer = await light_client.post("/operations", json={**STEP, field: name})
+        assert_problem(answer, 422)
+    for path in (f"/costs/budgets/{quote(name)}", f"/profiles/{quote(name)}"):
+        assert_problem(await light_client.put(path, json={"usd": 1, "window": "day"}), 422)
+    answer = await light_client.get("/usage", params={"workspace": name})
+    assert_problem(answer, 422)
+
+
+@pytest.mark.parametrize("name", [".", "..", " .\u200b"], ids=ascii)
+async def test_a_name_that_leads_elsewhere_in_a_path(
+    light_client: httpx.AsyncClient, name: str
+) -> None:
+    for field in ("workspace", "project", "id"):
+        answer = await light_client.post("/usage", json={**RUN, field: name})
+        assert_problem(answer, 422)
+        assert "beside dots" in answer.text
+    answer = await light_client.post("/memories", json={"text": "a", "id": name})
+    assert_problem(answer, 422)
+    for file in ({"profiles": {name: PROFILE}}, {"agent_assignments": {f"a/{name}": "x"}}):
+        answer = await light_client.post("/config/import", json={"profiles": {}, **file})
+        assert_problem(answer, 422, "invalid_policy")
+        assert "beside dots" in answer.text
+
+
+async def test_a_name_may_hold_what_is_unseen(light_client: httpx.AsyncClient) -> None:
+    for name in ("شركة\u200fالأولى", "two words", "v1.", ".env", "\u2066a\u2069", "é"):
+        answer = await light_client.post("/usage", json={**RUN, "user": name})
+        assert answer.status_code == 201
 
 
 async def test_head_is_no_fault(light_client: httpx.AsyncClient) -> None:

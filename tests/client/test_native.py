@@ -46,6 +46,14 @@ def test_memories_that_fit_are_selected_and_written(client: Any) -> None:
     assert "dbt models are slow" in found.context
 
 
+@pytest.mark.parametrize("name", [".", ".."])
+def test_no_name_leads_to_another_place(client: Any, workspace: str, name: str) -> None:
+    client.workspaces.put(workspace, {"max_total_tokens": 1_000})
+    with pytest.raises(errors.InvalidRequest, match="can be no name"):
+        client.workspaces.delete(workspace, project=name)
+    assert client.workspaces.get(workspace)["max_total_tokens"] == 1_000
+
+
 def test_a_block_is_allocated_followed_and_finished(client: Any) -> None:
     with client.allocation("dbt-expert", TASK, run_id="r1") as run:
         status = run.load("agent_patterns", 24_000)

@@ -95,12 +95,13 @@ def test_whatever_operations_are_called_the_service_takes_them(
     with (
         profiler.measure("x" * 300, "line\nline " * 60, run_id="r\x00"),
         profiler.measure("", "", depends_on=needed),
+        profiler.measure(" ", "\u202e", run_id=" ", depends_on=["\u200b"]),
         profiler.measure("io", "again"),
         profiler.measure("io", "again", depends_on=["again"]),
     ):
         pass
     with Client(shared_service.url, workspace=workspace) as client:
-        assert profiler.send(client) == 4
+        assert profiler.send(client) == 5
 
 
 async def test_a_profiler_sends_with_an_asynchronous_client_too(

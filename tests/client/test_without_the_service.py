@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -410,8 +411,12 @@ def test_something_else_that_answers_is_told_apart(kind: str, proxy: Proxy) -> N
         assert not client.health().up
 
 
-def test_a_line_that_is_refused_holds_up_no_other(
-    kind: str, shared_service: Served, workspace: str, tmp_path: Path
+def test_a_line_that_is_refused_holds_up_no_other_and_is_told(
+    kind: str,
+    shared_service: Served,
+    workspace: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     folder = tmp_path / "spool"
     options: dict[str, Any] = {"workspace": workspace, "spool": folder}
@@ -424,13 +429,46 @@ def test_a_line_that_is_refused_holds_up_no_other(
         down.track(**EVENT)
     with face(kind, shared_service.url, **options) as up:
         flushed = up.flush()
-        assert (flushed.sent, flushed.refused, flushed.waiting) == (20, 3, 0)
+        assert (flushed.sent, flushed.refused, flushed.waiting) == (20, 4, 0)
         assert len(up.usage()) == 20
+    assert f"refused 4 of what waited; it is kept, with the reasons, in {folder}" in caplog.text
     notes = [json.loads(line) for line in (folder / "refused.jsonl").read_text().splitlines()]
     assert len(notes) == 4
     assert sum("used_tokens" in note["reason"] for note in notes) == 2
     assert any("cut off" in str(note["line"]) for note in notes)
     assert any("alc_unknown" in str(note["line"]) for note in notes)
+
+
+CLAUDE = {
+    "input_tokens": 5,
+    "cache_read_input_tokens": 128_955,
+    "cache_creation_input_tokens": 1_253,
+    "output_tokens": 10,
+}
+
+
+def test_what_waited_is_booked_whole_whatever_a_hard_budget_has_left(
+    kind: str, shared_service: Served, workspace: str, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"workspace": workspace, "spool": tmp_path / "spool"}
+    with face(kind, shared_service.url, **options) as up:
+        allocation = up.allocate("a")
+        up.costs.budgets.put("cap", 0, "month", enforcement="hard")
+    with face(kind, NOBODY, retries=0, **options) as down:
+        call: dict[str, Any] = {"agent": "a", "budget_tokens": None, "used_tokens": 1}
+        down.track(**call, id="raw", model="claude-sonnet-4-5", usage=CLAUDE)
+        typed = {"agent_type": "bots", "model": "gpt-4o", "input_tokens": 100, "output_tokens": 0}
+        down.track(**call, **typed, id="typed")
+        down.track(**call, **typed, id="ended", allocation_id=allocation.id)
+    with face(kind, shared_service.url, **options) as up:
+        assert up.flush().refused == 0
+        found = {event.id: event for event in up.usage()}
+    raw = found["raw"]
+    assert (raw.input_tokens, raw.cached_tokens, raw.output_tokens) == (130_213, 128_955, 10)
+    assert raw.cost_usd == Decimal("0.04355025")
+    assert found["typed"].agent == "bots/a"
+    assert found["ended"].allocation_id == allocation.id
+    assert found["ended"].cost_usd == Decimal("0.00025")
 
 
 def test_a_wrong_key_keeps_what_waits(kind: str, proxy: Proxy, tmp_path: Path) -> None:

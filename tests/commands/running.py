@@ -2,8 +2,8 @@
 
 import os
 import subprocess
-import sys
 
+from tests import forked
 from tests.data import REPOSITORY
 
 PATIENCE = 60
@@ -14,13 +14,10 @@ def run(
 ) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end."""
     chosen = {f"MEMBUDGET_{name.upper()}": value for name, value in settings.items()}
-    return subprocess.run(
-        [sys.executable, "-m", "app", *words],
-        cwd=REPOSITORY,
-        env={**os.environ, "MEMBUDGET_DATABASE_URL": database_url, **chosen},
-        input=given,
-        capture_output=True,
-        text=True,
+    return forked.run(
+        words,
+        environment={**os.environ, "MEMBUDGET_DATABASE_URL": database_url, **chosen},
+        folder=REPOSITORY,
+        given=given,
         timeout=PATIENCE,
-        check=False,
     )

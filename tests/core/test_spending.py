@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.core.spending import (
     DEFAULT_THRESHOLDS,
+    CostAlert,
     CostBudget,
     CostWindow,
     Passed,
@@ -27,6 +28,7 @@ from app.core.spending import (
     slot_of,
     spend,
 )
+from app.core.spending_words import describe
 from app.core.usage import UsageEvent
 from app.core.windows import micros
 from tests.core.runs import run
@@ -218,3 +220,18 @@ def test_shares_need_no_rounding() -> None:
     assert levels(booked(one, {}, costing(1))) == ["info"]
     assert levels(booked(one, {}, costing(2))) == ["info", "warning"]
     assert levels(booked(one, {}, costing(3))) == ["info", "warning", "critical", "budget_exceeded"]
+
+
+@pytest.mark.parametrize(
+    ("used", "said"), [(500, "50 %"), (833, "83.3 %"), (9_999, "999.9 %"), (2_500_250, "250,025 %")]
+)
+def test_a_share_is_written_out(used: int, said: str) -> None:
+    alert = CostAlert(
+        slot=Slot(budget="b", start=0),
+        level="warning",
+        share=Decimal("0.5"),
+        at=NOON,
+        used=used,
+        limit=1_000,
+    )
+    assert describe(alert).endswith(f" USD ({said}).")

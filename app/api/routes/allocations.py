@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from app.api.dependencies import House, HouseDep
 from app.api.errors import OUTAGES
@@ -12,7 +12,7 @@ from app.api.exporting import export
 from app.api.idempotency import IDEMPOTENCY_KEY, idempotency
 from app.api.paging import Cursor, Limit, Page, from_cursor, page
 from app.api.parameters import Agent, Since, Text, Until, Workspace, at
-from app.api.routing import JSON, NEEDED, JsonRoute, answer
+from app.api.routing import JSON, NEEDED, answer, router_of
 from app.api.schemas.allocations import (
     AllocateIn,
     AllocationOut,
@@ -37,7 +37,7 @@ from app.flows.list_allocations import (
     summarise,
 )
 
-router = APIRouter(tags=["Budgets"], route_class=JsonRoute)
+router = router_of("Budgets")
 
 State = Annotated[Literal["open", "finished", "expired"] | None, Query()]
 

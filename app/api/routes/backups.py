@@ -1,14 +1,14 @@
 """Back everything up, list backups, restore one."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from app.api.dependencies import HouseDep
 from app.api.paging import Page, page
-from app.api.routing import JsonRoute, answer
+from app.api.routing import answer, router_of
 from app.api.schemas.backups import RestoreIn
 from app.flows.backup import Backup, Listed, Restored
 
-router = APIRouter(tags=["Backups"], route_class=JsonRoute)
+router = router_of("Backups")
 
 EVERYBODY = "*"
 """A backup is of all workspaces."""

@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from app.api.dependencies import HouseDep
 from app.api.parameters import Workspace
-from app.api.routing import JsonRoute, answer
+from app.api.routing import answer, router_of
 from app.api.schemas.complexity import ComplexityIn, FeedbackIn
 from app.core.complexity import Kind
 from app.core.detection import Detector
 from app.flows.detect import Judged, ListedSignal, judge, list_signals
 from app.flows.feedback import KeptFeedback, keep_feedback
 
-router = APIRouter(tags=["Complexity"], route_class=JsonRoute)
+router = router_of("Complexity")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,13 +2,13 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import Path, Query, Request, Response
 
 from app.api.dependencies import HouseDep
 from app.api.paging import Cursor, Limit, Page, from_cursor, page
 from app.api.parameters import Workspace
 from app.api.reach import within_reach
-from app.api.routing import JsonRoute, answer
+from app.api.routing import answer, router_of
 from app.api.schemas.policies import Policy
 from app.api.uploads import upload_docs, whole_upload
 from app.core.errors import InvalidRequest
@@ -23,7 +23,7 @@ from app.flows.manage_policies import (
     restore_version,
 )
 
-router = APIRouter(tags=["Policy"], route_class=JsonRoute)
+router = router_of("Policy")
 
 MAX_VERSION = 2**53
 FILE = upload_docs("application/json", "application/yaml")

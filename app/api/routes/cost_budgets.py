@@ -3,13 +3,15 @@
 from decimal import Decimal
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import Path, Query, Response
 
+from app.api import names
 from app.api.dependencies import HouseDep
 from app.api.entries import PUT_ANSWERS
 from app.api.paging import Cursor, Limit, Page, from_cursor, page
-from app.api.parameters import WORKSPACE_PATTERN, Agent, Home, Since, Text, Until, Workspace, at
-from app.api.routing import JsonRoute, answer
+from app.api.parameters import Agent, Home, Since, Text, Until, Workspace, at
+from app.api.routing import answer, router_of
+from app.api.schemas.amounts import PLAIN, to_nano
 from app.api.schemas.cost_budgets import CostBudgetIn, home_of, to_budget
 from app.api.schemas.cost_standings import (
     BudgetCheck,
@@ -21,13 +23,13 @@ from app.api.schemas.cost_standings import (
     check_out,
 )
 from app.api.schemas.costs import MAX_USD
-from app.api.schemas.usage import nano, to_nano
+from app.api.schemas.usage import nano
 from app.core.spending import Spender
 from app.flows import cost_budgets
 
-router = APIRouter(tags=["Costs"], route_class=JsonRoute)
+router = router_of("Costs")
 
-BudgetName = Annotated[str, Path(min_length=1, max_length=200, pattern=WORKSPACE_PATTERN)]
+BudgetName = Annotated[str, Path(min_length=1, max_length=200, pattern=names.NAME)]
 
 
 @router.get("/costs/budgets", response_model=CostBudgets)
@@ -75,7 +77,7 @@ async def get_check(
     house: HouseDep,
     workspace: Workspace = "default",
     usd: Annotated[
-        Decimal, Query(ge=0, le=MAX_USD, description="What is to be spent.")
+        Decimal, Query(ge=0, le=MAX_USD, description="What is to be spent."), PLAIN
     ] = Decimal(),
     agent: Agent = None,
     project: Text = None,

@@ -4,14 +4,15 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import Path, Query, Request, Response
 
+from app.api import names
 from app.api.dependencies import HouseDep
 from app.api.entries import PUT_ANSWERS, page_of
 from app.api.exporting import table
 from app.api.paging import Cursor, Limit, Page
-from app.api.parameters import PRINTABLE_PATTERN, Agent, Since, Until, Workspace, at
-from app.api.routing import NEEDED, JsonRoute, answer
+from app.api.parameters import Agent, Since, Until, Workspace, at
+from app.api.routing import NEEDED, answer, router_of
 from app.api.schemas.costs import EstimateIn, ModelPriceIn, PredictIn, RecommendModelIn
 from app.api.schemas.prices import ModelPrice, price_out, to_override
 from app.core.cost_breakdown import Breakdown
@@ -25,10 +26,10 @@ from app.flows.break_down_costs import break_down_costs
 from app.flows.predict_cost import RunQuestion, predict_cost
 from app.flows.recommend_model import ModelQuestion, recommend_model
 
-router = APIRouter(tags=["Costs"], route_class=JsonRoute)
+router = router_of("Costs")
 
 ByCost = Literal["stage", "model", "agent", "user", "project", "day"]
-Model = Annotated[str, Path(min_length=1, max_length=400, pattern=PRINTABLE_PATTERN)]
+Model = Annotated[str, Path(min_length=1, max_length=400, pattern=names.LABEL)]
 
 
 @router.post("/costs/estimate", response_model=Estimate)
@@ -129,13 +130,13 @@ async def get_prices(
     return answer(Page(items=shown, next_cursor=page.next_cursor))
 
 
-@router.get("/costs/prices/{model:path}", response_model=ModelPrice)
+@router.get("/costs/prices/{model:whole}", response_model=ModelPrice)
 async def get_price(model: Model, house: HouseDep, workspace: Workspace = "default") -> Response:
     """What a workspace states of a model."""
     return answer(price_out(workspace, cost_prices.look_up(house.costs, workspace, model)))
 
 
-@router.put("/costs/prices/{model:path}", response_model=ModelPrice, responses=PUT_ANSWERS)
+@router.put("/costs/prices/{model:whole}", response_model=ModelPrice, responses=PUT_ANSWERS)
 async def put_price(
     model: Model, body: ModelPriceIn, house: HouseDep, workspace: Workspace = "default"
 ) -> Response:
@@ -147,7 +148,7 @@ async def put_price(
     return answer(price_out(workspace, stated), status=201 if is_new else 200)
 
 
-@router.delete("/costs/prices/{model:path}", status_code=204, response_class=Response)
+@router.delete("/costs/prices/{model:whole}", status_code=204, response_class=Response)
 async def delete_price(model: Model, house: HouseDep, workspace: Workspace = "default") -> Response:
     """Take back what a workspace states of a model."""
     await cost_prices.delete(house.store, house.costs, workspace, model, now=house.now_micros())

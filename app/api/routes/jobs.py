@@ -1,12 +1,12 @@
 """List jobs, and run one now."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from app.api.dependencies import HouseDep
-from app.api.routing import JsonRoute, answer
+from app.api.routing import answer, router_of
 from app.api.schemas.jobs import AskedRunIn, AskedRunOut, JobsOut, job_out, run_out
 
-router = APIRouter(tags=["Jobs"], route_class=JsonRoute)
+router = router_of("Jobs")
 
 
 @router.get("/jobs", response_model=JobsOut)

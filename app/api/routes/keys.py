@@ -1,10 +1,10 @@
 """Make keys, list, rotate and revoke them."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from app.api.dependencies import HouseDep
 from app.api.paging import Page, page
-from app.api.routing import JsonRoute, answer
+from app.api.routing import answer, router_of
 from app.api.schemas.keys import KeyIn, RotateIn
 from app.flows.manage_keys import (
     ListedKey,
@@ -15,7 +15,7 @@ from app.flows.manage_keys import (
     rotate_key,
 )
 
-router = APIRouter(tags=["Keys"], route_class=JsonRoute)
+router = router_of("Keys")
 
 EVERYBODY = "*"
 """Keys belong to the service, not to a workspace."""

@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from app.api.dependencies import HouseDep
 from app.api.paging import Cursor, Limit, Page, from_cursor, page
 from app.api.parameters import Home, Text, Workspace
-from app.api.routing import JsonRoute, answer
+from app.api.routing import answer, router_of
 from app.api.schemas.lifecycle import (
     ActionLine,
     ActionOut,
@@ -27,7 +27,7 @@ from app.flows.lifecycle import Asked, apply, propose
 from app.flows.lifecycle_actions import actions_of, restore, take_back_action
 from app.flows.memory_health import memory_health
 
-router = APIRouter(tags=["Memories"], route_class=JsonRoute)
+router = router_of("Memories")
 
 
 @router.get("/memories/health", response_model=HealthOut)

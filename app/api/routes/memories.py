@@ -5,14 +5,15 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 from anyio import to_thread
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
+from app.api import names
 from app.api.dependencies import House, HouseDep
 from app.api.exporting import export
 from app.api.idempotency import IDEMPOTENCY_KEY, idempotency
 from app.api.paging import Cursor, Limit, Page, from_cursor, page
-from app.api.parameters import WORKSPACE_PATTERN, Agent, Home, Since, Text, Until, Workspace, at
-from app.api.routing import JSON, JsonRoute, answer
+from app.api.parameters import Agent, Home, Since, Text, Until, Workspace, at
+from app.api.routing import JSON, answer, router_of
 from app.api.schemas.memories import (
     MEMORY_BODY,
     PATCH,
@@ -34,7 +35,7 @@ from app.flows.import_memories import MemoryFile, MemoryImport, import_memories
 from app.flows.list_memories import export_all, list_page
 from app.flows.manage_memories import Brought, add, change, delete, find
 
-router = APIRouter(tags=["Memories"], route_class=JsonRoute)
+router = router_of("Memories")
 
 FILES = upload_docs("application/gzip", "application/x-ndjson", "application/json", required=False)
 
@@ -47,7 +48,7 @@ Project = Annotated[
         description="The project that all memories shall be of; as the lines say if left out.",
         min_length=1,
         max_length=200,
-        pattern=WORKSPACE_PATTERN,
+        pattern=names.NAME,
     ),
 ]
 

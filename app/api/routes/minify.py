@@ -1,14 +1,14 @@
 """Cut a context to its budget."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from app.api.dependencies import HouseDep
-from app.api.routing import JsonRoute, answer
+from app.api.routing import answer, router_of
 from app.api.schemas.minify import MinifyIn
 from app.flows.count_tokens import method_of
 from app.flows.minify import Fitted, fit_context
 
-router = APIRouter(tags=["Tokens"], route_class=JsonRoute)
+router = router_of("Tokens")
 
 
 @router.post("/minify", response_model=Fitted)

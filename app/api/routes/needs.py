@@ -3,16 +3,16 @@
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from app.api.dependencies import HouseDep
 from app.api.drawing import DRAWN, drawn
 from app.api.parameters import Workspace
-from app.api.routing import JsonRoute
+from app.api.routing import router_of
 from app.api.schemas.reports import ReportFull
 from app.flows.needs import NeedsQuestion, report_needs
 
-router = APIRouter(tags=["Reports"], route_class=JsonRoute)
+router = router_of("Reports")
 
 
 @router.get("/reports/needs", response_model=ReportFull, responses=DRAWN)

@@ -3,11 +3,12 @@
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
+from app.api import names
 from app.api.dependencies import House, HouseDep
-from app.api.parameters import PRINTABLE_PATTERN, Since, Until, Workspace, at
-from app.api.routing import JsonRoute, answer
+from app.api.parameters import Since, Until, Workspace, at
+from app.api.routing import answer, router_of
 from app.api.schemas.operations import OPERATIONS_BODY, read_operations
 from app.api.strict import check_nul
 from app.core.parallelism import MOST_LISTED, Parallelism
@@ -22,11 +23,11 @@ from app.flows.operation_reports import (
 )
 from app.flows.record_operations import BookedOperations, record_operations
 
-router = APIRouter(tags=["Operations"], route_class=JsonRoute)
+router = router_of("Operations")
 
 RunId = Annotated[
     str,
-    Query(description="The run.", min_length=1, max_length=400, pattern=PRINTABLE_PATTERN),
+    Query(description="The run.", min_length=1, max_length=400, pattern=names.LABEL),
 ]
 
 Names = Annotated[int, Query(ge=1, le=MOST_LISTED, description="Names that each list has at most.")]

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.api.aligned import WRITTEN, Format, align, text, wants_text
 from app.api.dependencies import HouseDep
 from app.api.entries import PUT_ANSWERS, delete, get, page_of, put
 from app.api.paging import Cursor, Limit, Page
 from app.api.parameters import Workspace
-from app.api.routing import JsonRoute, answer
+from app.api.routing import answer, router_of
 from app.api.schemas.policies import (
     AGENT_BODY,
     PROFILE_BODY,
@@ -25,7 +25,7 @@ from app.flows.manage_policies import (
     read_policy,
 )
 
-router = APIRouter(tags=["Policy"], route_class=JsonRoute)
+router = router_of("Policy")
 
 Found = dict[str, Any]
 

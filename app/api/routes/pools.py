@@ -1,15 +1,15 @@
 """Share a budget among runs: make a pool, look at it, hand on what it has."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic_core import to_json
 
 from app.api.dependencies import HouseDep
 from app.api.idempotency import IDEMPOTENCY_KEY, idempotency
-from app.api.routing import JSON, NEEDED, JsonRoute, answer
+from app.api.routing import JSON, NEEDED, answer, router_of
 from app.api.schemas.pools import PoolIn, PoolOut, TransferIn, Transferred, pool_out
 from app.flows.pools import locate, look_up, make, move
 
-router = APIRouter(tags=["Pools"], route_class=JsonRoute)
+router = router_of("Pools")
 
 
 @router.post(

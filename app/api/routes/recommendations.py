@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from app.api.dependencies import House, HouseDep
 from app.api.paging import Cursor, Limit, Page, from_cursor, page
 from app.api.parameters import Agent, Home, Workspace
-from app.api.routing import JsonRoute, answer
+from app.api.routing import answer, router_of
 from app.api.schemas.recommendations import (
     MAX_DAYS,
     RecommendationOut,
@@ -26,7 +26,7 @@ from app.flows.recommendations import (
     roll_back,
 )
 
-router = APIRouter(tags=["Recommendations"], route_class=JsonRoute)
+router = router_of("Recommendations")
 
 
 @router.get("/recommendations", response_model=Page[RecommendationOut])

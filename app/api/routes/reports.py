@@ -1,17 +1,17 @@
 """List reports, and show one as data, as a page or as Markdown."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.api.dependencies import HouseDep
 from app.api.drawing import DRAWN, drawn
 from app.api.paging import Cursor, Limit, Page, from_cursor, page
 from app.api.parameters import Home, Since, Until, Workspace, at
-from app.api.routing import JsonRoute, answer
+from app.api.routing import answer, router_of
 from app.api.schemas.reports import ReportFull, ReportLine, line_out
 from app.core.reports import Kind
 from app.flows.reports import Wanted, report_by_id, reports_of
 
-router = APIRouter(tags=["Reports"], route_class=JsonRoute)
+router = router_of("Reports")
 
 
 @router.get("/reports", response_model=Page[ReportLine])

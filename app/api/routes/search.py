@@ -1,14 +1,14 @@
 """Search the memories of a workspace."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from app.api.dependencies import HouseDep
-from app.api.routing import JsonRoute, answer
+from app.api.routing import answer, router_of
 from app.api.schemas.search import SearchIn
 from app.core.searching import Hits
 from app.flows.search_memories import search_memories
 
-router = APIRouter(tags=["Memories"], route_class=JsonRoute)
+router = router_of("Memories")
 
 
 @router.post("/memories/search", response_model=Hits)

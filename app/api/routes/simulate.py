@@ -3,19 +3,19 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic_core import to_json
 from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 
 from app.api.dependencies import HouseDep
 from app.api.errors import on_domain_error
-from app.api.routing import JsonRoute, answer
+from app.api.routing import answer, router_of
 from app.api.schemas.simulate import SimulateIn
 from app.core.errors import DomainError
 from app.flows.simulate import Progress, Simulation, prepare, run
 
-router = APIRouter(tags=["Usage"], route_class=JsonRoute)
+router = router_of("Usage")
 
 LINES = "application/x-ndjson"
 DOCS = {

@@ -4,17 +4,17 @@ import sys
 from dataclasses import dataclass
 from typing import Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from app import __version__
 from app.api.dependencies import HouseDep
 from app.api.reference import page
-from app.api.routing import JsonRoute, answer
+from app.api.routing import answer, router_of
 from app.flows.readiness import Readiness, check
 
-router = APIRouter(tags=["System"], route_class=JsonRoute)
+router = router_of("System")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,13 @@
 """Count tokens, and hear what models count."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from app.api.dependencies import HouseDep
-from app.api.routing import JsonRoute, answer
+from app.api.routing import answer, router_of
 from app.api.schemas.tokens import CountIn, ReportsIn
 from app.flows.count_tokens import Counted, Known, count_texts, learn_reports, method_of
 
-router = APIRouter(tags=["Tokens"], route_class=JsonRoute)
+router = router_of("Tokens")
 
 
 @router.post("/tokens/count", response_model=Counted)

@@ -7,13 +7,13 @@ from functools import cache
 from typing import Annotated, Any, Literal
 
 from anyio import to_thread
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from app.api.dependencies import House, HouseDep
 from app.api.exporting import export, table
 from app.api.paging import Cursor, Limit, Page, from_cursor, page
 from app.api.parameters import Agent, Since, Text, Until, Workspace, at
-from app.api.routing import JsonRoute, answer
+from app.api.routing import answer, router_of
 from app.api.schemas.cloudevents import CLOUDEVENTS, read_cloudevents
 from app.api.schemas.usage import (
     USAGE_BODY,
@@ -36,7 +36,7 @@ from app.flows.import_usage import ImportReport, import_usage
 from app.flows.list_usage import export_usage, list_usage
 from app.flows.record_usage import Receipt, record_usage
 
-router = APIRouter(tags=["Usage"], route_class=JsonRoute)
+router = router_of("Usage")
 
 FILES = upload_docs("application/x-ndjson", "application/json", required=False)
 

@@ -2,18 +2,18 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.api.dependencies import HouseDep
 from app.api.entries import PUT_ANSWERS, delete, get, page_of, put
 from app.api.paging import Cursor, Limit
 from app.api.reach import is_in_reach
-from app.api.routing import JsonRoute, answer
+from app.api.routing import answer, router_of
 from app.api.schemas.policies import BUDGET_BODY, EntryList
 from app.core.policy_entries import Entry
 from app.flows.manage_policies import list_budgets, list_entries
 
-router = APIRouter(tags=["Policy"], route_class=JsonRoute)
+router = router_of("Policy")
 
 Found = dict[str, Any]
 

@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, Field
 
 from app.api.reach import home
+from app.api.schemas.amounts import PLAIN, amount_of
 from app.api.schemas.common import AgentName, Label, Name, Reached
-from app.api.schemas.costs import STRICT, Usd, amount_of
+from app.api.schemas.costs import STRICT, Usd
 from app.api.schemas.usage import nano
 from app.core.errors import InvalidRequest
 from app.core.spending import (
@@ -22,7 +23,7 @@ from app.core.spending import (
     Subject,
 )
 
-Share = Annotated[Decimal, Field(strict=False, gt=0, le=10, decimal_places=6)]
+Share = Annotated[Decimal, Field(strict=False, gt=0, le=10, decimal_places=6), PLAIN]
 
 
 class ScopeIn(BaseModel):

@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from app.api.schemas.amounts import PLAIN, amount_of, is_plain, to_nano
 from app.api.schemas.common import AgentName, Label, Name, Tokens, Workspace
 from app.api.schemas.counts import RawUsage, counts_in
-from app.api.schemas.usage import nano, to_nano
+from app.api.schemas.usage import nano
 from app.core.errors import InvalidRequest
 from app.core.estimating import Call
 from app.core.pricing import Counts, Service
@@ -17,16 +18,8 @@ MAX_USD = 1_000_000_000
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
-Usd = Annotated[Decimal, Field(strict=False, ge=0, le=MAX_USD), AfterValidator(to_nano)]
+Usd = Annotated[Decimal, Field(strict=False, ge=0, le=MAX_USD), PLAIN, AfterValidator(to_nano)]
 """An amount of USD, as a number or a string."""
-
-
-def amount_of(given: float | str) -> Decimal | None:
-    """What reads as a number, be it none that can be spent; None: a name."""
-    try:
-        return Decimal(str(given))
-    except ArithmeticError:
-        return None
 
 
 class CountsIn(BaseModel):
@@ -144,7 +137,7 @@ class RecommendModelIn(CountsIn):
         amount = amount_of(given)
         if amount is None:
             return str(given), None
-        if not amount.is_finite() or not 0 <= amount <= MAX_USD:
+        if not (is_plain(str(given)) and amount.is_finite() and 0 <= amount <= MAX_USD):
             raise InvalidRequest(
                 "`budget` is the name of a budget, or an amount of USD that is not negative.",
                 errors=[{"loc": ["body", "budget"], "msg": f"must be 0 to {MAX_USD:,}"}],
@@ -152,7 +145,7 @@ class RecommendModelIn(CountsIn):
         return None, nano(to_nano(amount))
 
 
-Rate = Annotated[Decimal, Field(strict=False, ge=0, le=10_000, decimal_places=12)]
+Rate = Annotated[Decimal, Field(strict=False, ge=0, le=10_000, decimal_places=12), PLAIN]
 """USD for a million tokens."""
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
+from app.api import names
 from app.api.schemas.common import AgentName, Label, Name, Tokens, Workspace
 from app.api.schemas.usage import Metadata
 from app.api.strict import check_once
@@ -44,11 +45,11 @@ def _not_reserved(id_: str) -> str:
 
 MemoryId = Annotated[
     str,
-    Field(min_length=1, max_length=200, pattern=r"^[^/\x00-\x1f\x7f]+$"),
+    Field(min_length=1, max_length=200, pattern=names.ID),
     AfterValidator(_not_reserved),
 ]
 Said = Annotated[str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_not_blank)]
-Path = Annotated[str, Field(min_length=1, max_length=1_000, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Path = Annotated[str, Field(min_length=1, max_length=1_000, pattern=names.LABEL)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 Embedding = Annotated[

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
+from app.api import names
 from app.api.schemas.common import Label
 from app.api.schemas.memories import (
     Identify,
@@ -127,7 +128,8 @@ def _memory(
     except ValidationError as error:
         fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(map(str, fault["loc"]))
-        raise InvalidRequest(f"{where}: {fault['msg']}" if where else fault["msg"]) from error
+        msg = names.in_words(fault["msg"])
+        raise InvalidRequest(f"{where}: {msg}" if where else msg) from error
     text = next((said for said in (line.text, line.memory, line.content) if said), None)
     if text is None:
         raise InvalidRequest("text: is missing")

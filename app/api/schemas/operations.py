@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
+from app.api import names
 from app.api.schemas.common import Label, Workspace
 from app.api.strict import check_once
 from app.core.errors import InvalidRequest
@@ -19,12 +20,12 @@ MAX_SECONDS = 30 * 86_400
 AHEAD = timedelta(hours=1)
 """How far a client's clock may run ahead of ours."""
 
-OperationId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/\x00-\x1f\x7f]+$")]
+OperationId = Annotated[str, Field(min_length=1, max_length=200, pattern=names.ID)]
 Kind = Annotated[
-    str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["llm_call"])
+    str, Field(min_length=1, max_length=100, pattern=names.LABEL, examples=["llm_call"])
 ]
 OperationName = Annotated[
-    str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["draft"])
+    str, Field(min_length=1, max_length=200, pattern=names.LABEL, examples=["draft"])
 ]
 
 

@@ -4,11 +4,13 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
+from app.api import names
+from app.api.schemas.amounts import PLAIN, to_nano
 from app.api.schemas.common import AgentName, Label, Name, ShortText, Task, Tier, Tokens, Workspace
 from app.api.schemas.counts import RawUsage, bounded, counts_in, priced
 from app.api.strict import check_once
@@ -28,14 +30,8 @@ AHEAD = timedelta(hours=1)
 """How far a client's clock may run ahead of ours."""
 
 
-def to_nano(usd: Decimal) -> Decimal:
-    """Rounded to the nano-dollars that are booked: sums of floats have no end otherwise."""
-    return usd.quantize(NANO, rounding=ROUND_HALF_EVEN)
-
-
-NANO = Decimal("1e-9")
-EventId = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/\x00-\x1f\x7f]+$")]
-Cost = Annotated[Decimal, Field(ge=0, le=100_000), AfterValidator(to_nano)]
+EventId = Annotated[str, Field(min_length=1, max_length=200, pattern=names.ID)]
+Cost = Annotated[Decimal, Field(strict=False, ge=0, le=100_000), PLAIN, AfterValidator(to_nano)]
 Metadata = Annotated[dict[str, Any], AfterValidator(bounded)]
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.api import names
 from app.api.schemas.common import AgentName, Label, Name, ShortText, Task, Tier, Tokens
 from app.api.schemas.usage import Cost, EventId, Metadata, dated, nano
 from app.api.strict import check_once
@@ -91,7 +92,8 @@ def read_line(
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
-        raise InvalidRequest(f"{where}: {first['msg']}" if where else first["msg"]) from error
+        msg = names.in_words(first["msg"])
+        raise InvalidRequest(f"{where}: {msg}" if where else msg) from error
     if "\0" in f"{line.task}{line.error}":
         raise InvalidRequest("a text holds a NUL character")
     _check_parts(line)

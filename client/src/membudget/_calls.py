@@ -14,6 +14,7 @@ from urllib.parse import quote
 from membudget import results
 from membudget._answers import JSON, Answer, Page, nothing, one, page_of
 from membudget._reading import Result, read
+from membudget.errors import InvalidRequest
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Result)
@@ -126,7 +127,9 @@ def encode(data: Any) -> bytes:
 
 
 def part(name: str) -> str:
-    """A name as one part of a path."""
+    """A name as one part of a path. Errors: InvalidRequest for one that would lead elsewhere."""
+    if name in (".", ".."):
+        raise InvalidRequest(f"{name!r} can be no name: in an address it means another place.")
     return quote(name, safe="")
 
 

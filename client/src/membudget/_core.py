@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from app.core import policy_reading as policy_reading
     from app.core import policybook as policybook
     from app.core import profiles as profiles
+    from app.core import raw_usage as raw_usage
     from app.core import recommending as recommending
     from app.core import rendering as rendering
     from app.core import scoped as scoped
@@ -64,8 +65,8 @@ MODULES: Mapping[str, str] = {
             "health ids "
             "memory memory_metadata memory_tree minifying monitoring names packing patterns "
             "placement policy_checks policy_documents policy_reading policybook profiles "
-            "recommending rendering scoped scoring settling signals statistics terms usage windows "
-            "words"
+            "raw_usage recommending rendering scoped scoring settling signals statistics terms "
+            "usage windows words"
         ).split()
     },
     "legacy": "presets.legacy",

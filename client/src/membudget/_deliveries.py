@@ -1,5 +1,6 @@
 """Send what waits on disk: in batches, each line once, none held up by one that is refused."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,6 +14,8 @@ from membudget._requests import Requests
 from membudget._spool import Batch, Entry, Spool
 
 T = TypeVar("T")
+
+log = logging.getLogger("membudget")
 
 SOME_SECONDS = 1.0
 """What sending may add to a call that was about something else."""
@@ -71,6 +74,16 @@ class Deliveries:
         )
 
     def _deliver(self, spool: Spool, patience_of: PatienceOf) -> Flow[results.Flushed]:
+        flushed = yield from self._emptied(spool, patience_of)
+        if flushed.refused:
+            log.warning(
+                "The service refused %s of what waited; it is kept, with the reasons, in %s.",
+                f"{flushed.refused:,}",
+                spool.refused_file,
+            )
+        return flushed
+
+    def _emptied(self, spool: Spool, patience_of: PatienceOf) -> Flow[results.Flushed]:
         if not spool.folder.is_dir():
             return results.Flushed()
         sent = refused = 0
@@ -86,7 +99,7 @@ class Deliveries:
                     except errors.MembudgetError as error:
                         yield Work(partial(spool.sent, path, start, is_last=False))
                         return results.Flushed(sent=sent, refused=refused, reason=error.message)
-                    sent, refused = sent + counts[0], refused + counts[1]
+                    sent, refused = sent + counts[0], refused + counts[1] + batch.broken
                     start, is_last = batch.end, batch.is_last
                 yield Work(partial(spool.sent, path, start, is_last=True))
         return results.Flushed(sent=sent, refused=refused)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from membudget import results
+from membudget import _core, results
 from membudget._calls import EVENTS
 
 EVENTS_BYTES = 8 * 1024 * 1024
@@ -46,8 +46,28 @@ def line_of(event: Mapping[str, Any]) -> dict[str, Any]:
         "used_tokens": "tokens_loaded",
         "scopes": "scope_breakdown",
     }
-    line = {named.get(key, key): held for key, held in event.items() if key != "workspace"}
-    return {"budget_allocated": None, **line}
+    said = {key: held for key, held in event.items() if key not in ("workspace", "agent_type")}
+    if event.get("agent_type") and "/" not in event["agent"]:
+        said["agent"] = f"{event['agent_type']}/{event['agent']}"
+    line = {named.get(key, key): held for key, held in said.items() if key != "usage"}
+    return {"budget_allocated": None, **_counted(event.get("usage")), **line}
+
+
+def _counted(usage: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a provider reported, in the counts that a line has."""
+    if usage is None:
+        return {}
+    reported = _core.raw_usage.read_usage(usage)
+    counts = reported.counts
+    return {
+        "input_tokens": counts.input,
+        "output_tokens": counts.output,
+        "cached_tokens": counts.cached,
+        "cache_write_tokens": counts.cache_write or None,
+        "cache_write_1h_tokens": counts.cache_write_1h or None,
+        "reasoning_tokens": counts.reasoning or None,
+        "service": None if reported.service == "standard" else reported.service,
+    }
 
 
 def event_id_of(allocation_id: str) -> str:

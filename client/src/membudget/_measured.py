@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
+from unicodedata import category
 
 from membudget._timing import Finished
 
@@ -41,6 +42,9 @@ def wired(one: Finished, *, id: str, wall: float) -> dict[str, Any]:
 
 
 def fit(text: str, longest: int) -> str:
-    """A name as the service takes one: what can be printed of it, as far as there is room."""
+    """A name as the service takes one: what can be printed of it, as far as there is room; empty
+    where that is nothing to be seen."""
     text = text.encode(errors="replace").decode()
-    return "".join(sign for sign in text if sign >= " " and sign != "\x7f")[:longest]
+    text = "".join(sign for sign in text if sign >= " " and sign != "\x7f")[:longest]
+    is_seen = any(not sign.isspace() and category(sign) != "Cf" for sign in text)
+    return text if is_seen else ""

@@ -43,12 +43,16 @@ def _share(given: object, usual: float) -> float:
     return float(given) if isinstance(given, int | float) and given > 0 else usual
 
 
+class UnknownTier(ValueError):
+    """A complexity that the configuration does not have."""
+
+
 def multiplier_of(config: Mapping[str, Any], profile: Mapping[str, Any], tier: str) -> Decimal:
-    """The multiplier of a tier: the profile's own, else everybody's. Errors: ValueError."""
+    """The multiplier of a tier: the profile's own, else everybody's. Errors: UnknownTier."""
     tiers = config.get("complexity_multipliers") or {}
     own = (profile.get("multipliers") or {}).get(tier)
     if own is None and tier not in tiers:
-        raise ValueError(f"Invalid complexity {tier!r}. Valid options: {', '.join(tiers)}")
+        raise UnknownTier(f"Invalid complexity {tier!r}. Valid options: {', '.join(tiers)}")
     stated = tiers.get(tier) if own is None else own
     plain = stated.get("multiplier") if isinstance(stated, Mapping) else stated
     return Decimal(str(plain))

@@ -143,6 +143,10 @@ class Service:
         found = self._ask(lambda client: _runs(client, workspace, since))
         return None if found is None else sorted(found, key=lambda run: str(run["timestamp"]))
 
+    def tell(self, message: str) -> None:
+        """Say something on standard error, once."""
+        _tell(f"membudget: {message}")
+
     def ask(self, call: Callable[[Client], T]) -> T | None:
         """The answer to a call; None where it cannot be had, which is told once."""
         return self._ask(call)

@@ -119,7 +119,7 @@ class ServiceRequests(Builder):
 
     def entry(self, path: str, workspace: str | None) -> Call[Mapping[str, Any]]:
         """GET one entry of policy, in the keys of the originals' files."""
-        return getting(path, entry_at(path), self._params({"workspace": workspace}))
+        return getting(path, entry_at(path), self._home(path, workspace))
 
     def put_entry(
         self, path: str, entry: Mapping[str, Any], workspace: str | None
@@ -129,14 +129,18 @@ class ServiceRequests(Builder):
             method="PUT",
             path=path,
             read=entry_at(path),
-            params=self._params({"workspace": workspace}),
+            params=self._home(path, workspace),
             headers={"Content-Type": JSON},
             content=encode(entry),
         )
 
     def delete_entry(self, path: str, workspace: str | None) -> Call[None]:
         """DELETE one entry of policy."""
-        return deleting(path, self._params({"workspace": workspace}))
+        return deleting(path, self._home(path, workspace))
+
+    def _home(self, path: str, workspace: str | None) -> dict[str, str]:
+        """Whose policy an entry is of; the path of a workspace says so itself."""
+        return {} if path.startswith("/workspaces/") else self._params({"workspace": workspace})
 
     def config_export(self, format: str, of: str | None, workspace: str | None) -> Call[bytes]:
         """GET /config/export."""

@@ -5,6 +5,7 @@ may spend in it too, and its budget is a budget in USD of the service, named aft
 that nobody else knows keeps its budget in its tracker. See `docs/decisions/0011-…` for why.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +30,8 @@ from membudget.client import Client
 
 LEVELS = frozenset(level.value for level in CostAlertLevel)
 LONGEST_STAGE = 400
+LONGEST_TOLD = 60
+NAMES_A_BUDGET = re.compile(r"[^/*\x00-\x1f\x7f]{1,200}")
 Counts = tuple[int, int, int]
 """Tokens sent (cached ones included), answered, and cached."""
 
@@ -183,6 +186,12 @@ class Spending:
         self, usd: Usd, thresholds: Mapping[CostAlertLevel, Decimal]
     ) -> tuple[Usd, set[CostAlertLevel]] | None:
         """Put the run's budget in force: what the run has spent, and what was raised before."""
+        if not NAMES_A_BUDGET.fullmatch(self.run_id):
+            self._service.tell(
+                f"The run {fit(self.run_id, LONGEST_TOLD)!r} has no budget at the service, only in"
+                " its tracker: a budget's name has at most 200 characters, and no / or *."
+            )
+            return None
         shares = {level.value: thresholds.get(level) for level in CostAlertLevel}
         heard = self._service.ask(
             lambda client: [

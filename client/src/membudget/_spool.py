@@ -53,6 +53,8 @@ class Batch:
     """Lines that are sent together."""
 
     entries: list[Entry] = field(default_factory=list)
+    broken: int = 0
+    """Lines among them that are no entries; they are put aside."""
     is_last: bool = False
     """Nothing of the file is left behind it."""
     start: int = 0
@@ -173,6 +175,7 @@ class Spool:
                 if entry is not None:
                     batch.entries.append(entry)
                 elif line.strip():
+                    batch.broken += 1
                     self.refuse(line.decode("utf-8", "replace"), "is no whole line")
         batch.is_last = True
         return batch

@@ -127,6 +127,7 @@ def test_every_command_answers_json(
 ) -> None:
     with Client(service) as client:
         client.usage_import(tree.parent / "cache" / "budget-usage.jsonl")
+        client.track(**CALL, id="a-call")
     said = shell(f"membudget {line} --json")
     assert said.code == 0, said.err
     found = json.loads(said.out)
@@ -199,7 +200,9 @@ def test_a_terminal_gets_drawings(
     ("line", "code"),
     [
         ("membudget budget nobody", output.FAILED),
-        ("membudget budget dbt-expert huge", output.FAILED),
+        ("membudget budget dbt-expert huge", output.USAGE),
+        ("membudget budget dbt-expert huge --json", output.USAGE),
+        ("calculate-agent-budget dbt-expert huge", output.USAGE),
         ("membudget load nowhere", output.FAILED),
         ("membudget import nowhere.json", output.FAILED),
         ("membudget monitor agent 100 --load global", output.USAGE),
@@ -227,6 +230,7 @@ def test_a_terminal_gets_drawings(
         ("membudget costs --by colour", output.USAGE),
         ("membudget costs --days 0", output.USAGE),
         ("membudget costs --workspace nobody-s", output.FAILED),
+        ("membudget costs --workspace nobody-s --json", output.FAILED),
         ("run-phase5-automation yearly", output.USAGE),
         ("setup-phase5-cron remove", output.USAGE),
         ("calculate-agent-budget", output.FAILED),

@@ -267,6 +267,19 @@ def test_a_run_may_be_watched_for_other_levels_and_by_those_without_a_budget(
     assert [(alert.budget, alert.level) for alert in watching.alerts] == [("r", EXCEEDED)]
 
 
+@pytest.mark.parametrize("run_id", ["novel/7", "n" * 201, "*"])
+def test_a_run_whose_name_no_budget_can_have_says_so(
+    home: str, run_id: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tracker = CostTracker(1, run_id=run_id, workspace=home)
+    tracker.record_cost("gpt-4o", 200_000, 0)
+    assert [alert.level for alert in tracker.alerts] == [INFO, WARNING]
+    said = capfd.readouterr().err
+    assert "has no budget at the service" in said
+    assert "at most 200 characters, and no / or *" in said
+    assert "No such path" not in said
+
+
 def test_alerts_of_another_version_harm_nobody(service: str, home: str) -> None:
     def other(answer: Any) -> Any:
         if isinstance(answer, dict) and "alerts" in answer:
@@ -310,7 +323,9 @@ def test_a_cost_below_zero_is_none(service: str, home: str) -> None:
         assert list(client.usage()) == []
 
 
-@pytest.mark.parametrize("stage", ["s" * 5_000, "nul \0", "line\nline", "half \ud800", "\n"])
+@pytest.mark.parametrize(
+    "stage", ["s" * 5_000, "nul \0", "line\nline", "half \ud800", "\n", "  ", "\u202e"]
+)
 def test_a_call_is_booked_whatever_its_stage_is_called(service: str, home: str, stage: str) -> None:
     CostTracker(workspace=home).record_cost("gpt-4o", 400_000, 0, stage)
     with Client(service, workspace=home) as client:

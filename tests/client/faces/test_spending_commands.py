@@ -67,6 +67,7 @@ def test_costs_of_nothing_are_told(service: str, shell: Shell) -> None:
     assert (said.code, said.out) == (output.FAILED, "")
     assert "No usage is booked" in said.err
     said = shell("membudget costs -w nobody-s --json")
+    assert said.code == output.FAILED
     assert json.loads(said.out)["items"] == []
     wrong = shell("membudget costs --by colour")
     assert wrong.code == output.USAGE
@@ -78,6 +79,7 @@ def test_tokens_are_counted_and_their_exactness_said(service: str, shell: Shell)
     assert "o200k_base" in shell("membudget tokens hi --model gpt-4o").out
     assert shell("membudget tokens", given="hello world\n").out.startswith("3 tokens")
     assert shell("membudget tokens ''").out.startswith("0 tokens")
+    assert shell("membudget tokens hello").out.startswith("1 token (")
     guessed = shell("membudget tokens hello --model claude-sonnet-4-5")
     assert "heuristic" in guessed.out
     found = json.loads(shell("membudget tokens 'hello world' --json").out)

@@ -3,6 +3,7 @@
 import sys
 from typing import Any
 
+from membudget._profiles import UnknownTier
 from membudget._say import headline, say, warn
 from membudget.calculator import AgentBudgetCalculator
 from membudget.commands import output
@@ -25,7 +26,10 @@ def budget(
     if complexity is None and task:
         complexity = TaskComplexityDetector(workspace=workspace).detect_complexity(task)[0]
     calculator = AgentBudgetCalculator(profiles, workspace=workspace or "")
-    found = calculator.calculate_budget(agent, complexity or "medium")
+    try:
+        found = calculator.calculate_budget(agent, complexity or "medium")
+    except UnknownTier as error:
+        output.stop(f"membudget: {error}", output.USAGE)
     if as_json:
         output.emit(found)
         return

@@ -89,8 +89,7 @@ def load(
 
 
 def _check_tier(complexity: str) -> None:
-    if complexity not in TIERS:
-        output.stop(f"A complexity is one of {', '.join(TIERS)}, not {complexity!r}.", output.USAGE)
+    output.check_one_of("A complexity", complexity, TIERS)
 
 
 def _named(agent: str, root: Path, workspace: str | None) -> str:

@@ -117,6 +117,13 @@ def stop(message: str, code: int = FAILED) -> NoReturn:
     raise SystemExit(code)
 
 
+def check_one_of(what: str, given: str, known: Iterable[str]) -> None:
+    """End the command where something is none of the words there are."""
+    words = tuple(known)
+    if given not in words:
+        stop(f"{what} is one of {', '.join(words)}, not {given!r}.", USAGE)
+
+
 def given() -> TextIO:
     """Standard input; bytes that are no text become `?` and end nothing."""
     reconfigure = getattr(sys.stdin, "reconfigure", None)

@@ -13,14 +13,14 @@ def costs(
     *, by: str, days: float | None, agent: str | None, workspace: str | None, as_json: bool
 ) -> None:
     """Where the money went, the dearest first."""
-    if by not in DIMENSIONS:
-        output.stop(f"--by is one of {', '.join(DIMENSIONS)}, not {by!r}.", output.USAGE)
+    output.check_one_of("--by", by, DIMENSIONS)
     found = shared_client().costs.breakdown(by, days=days, agent=agent, workspace=workspace)  # type: ignore[arg-type]
     if as_json:
         output.emit(found)
-        return
     if not found.items:
         output.stop("No usage is booked here.")
+    if as_json:
+        return
     rows = [
         (one.key or "(none)", f"{one.usd:f}", one.calls, one.input_tokens, one.output_tokens)
         for one in found.items
@@ -40,4 +40,5 @@ def tokens(text: str | None, *, model: str | None, workspace: str | None, as_jso
         return
     (one,) = found.items
     error = "" if one.p95_error_pct is None else f", within {one.p95_error_pct:.3g} % (p95)"
-    say(f"{found.total:,} tokens ({one.exactness}, {one.encoding}{error})")
+    unit = "token" if found.total == 1 else "tokens"
+    say(f"{found.total:,} {unit} ({one.exactness}, {one.encoding}{error})")

@@ -135,6 +135,8 @@ def flush(*, as_json: bool) -> None:
         _point_to(one)
     if sent.waiting:
         output.stop(f"membudget: {sent.reason or 'some could not be sent'}", output.UNAVAILABLE)
+    if sent.refused:
+        raise SystemExit(output.FAILED)
 
 
 def _point_to(one: Elsewhere) -> None:
