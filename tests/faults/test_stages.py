@@ -1,6 +1,5 @@
 """Prove that a service that is stopped at any stage of its life leaves nothing lost or locked."""
 
-import multiprocessing
 import re
 import subprocess
 import sys
@@ -13,15 +12,12 @@ from app.store import migrate
 from app.store.appending import append_many
 from app.store.database import Store
 from app.store.usage import count_all
+from tests import forked
 from tests.core.runs import run
 from tests.data import REPOSITORY
-from tests.faults.stopping import serve_till
 
 ROWS = 20
 SECONDS = 60
-
-SERVERS = multiprocessing.get_context("forkserver")
-SERVERS.set_forkserver_preload(["app.__main__", "tests.faults.stopping"])
 
 STARTING = [
     ("app.commands.serving", "bind", 1),
@@ -54,19 +50,21 @@ def environment(database_url: str) -> dict[str, str]:
 def stopped_at(stage: tuple[str, str, int], database_url: str, folder: Path) -> int:
     """Serve, be stopped at a stage, and answer the exit code; what never gets there is stopped."""
     log = folder / "log"
-    reader, writer = SERVERS.Pipe(duplex=False)
-    process = SERVERS.Process(
-        target=serve_till, args=(stage, environment(database_url), folder, writer, log)
-    )
-    process.start()
-    writer.close()
-    with reader, open(reader.fileno(), encoding="utf-8", closefd=False) as said:
-        if "serves" in said.readline():
-            process.terminate()
-        process.join(SECONDS)
-    code = process.exitcode
-    process.kill()
-    assert code is not None, "it did not end"
+    with log.open("wb") as stderr:
+        process = forked.start(
+            ["serve", "--port", "0"],
+            environment=environment(database_url),
+            folder=folder,
+            stderr=stderr,
+            stops_at=stage,
+        )
+    try:
+        with process.stdout as said:
+            if b"serves" in said.readline():
+                process.terminate()
+            code = process.wait(SECONDS)
+    finally:
+        process.kill()
     assert "Traceback" not in log.read_text(), log.read_text()
     return code
 
