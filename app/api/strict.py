@@ -75,28 +75,28 @@ def _once(pairs: list[tuple[str, Any]]) -> None:
         raise InvalidJson(f"An object has the key {twice[:MAX_KEY]!r} twice; send each key once.")
 
 
-def _keys_in(value: Any) -> int:
+def _keys_in(value: object) -> int:
     """How many keys something was read from; never more than there were."""
-    kind: type = type(value)
-    if kind is dict:
-        return len(value) + sum([_keys_in(one) for one in value.values() if type(one) not in _FLAT])
-    if kind is list:
-        return sum([_keys_in(one) for one in value])
-    holders = _holders(kind)
-    if holders is None:
-        return 0
-    said = value.__pydantic_fields_set__
-    count = len(said)
-    for name in holders & said:
-        count += _keys_in(getattr(value, name))
+    count, level = 0, [value]
+    while level:
+        deeper: list[Any] = []
+        for one in level:
+            if isinstance(one, dict):
+                count += len(one)
+                deeper += [part for part in one.values() if type(part) not in _FLAT]
+            elif isinstance(one, list):
+                deeper += [part for part in one if type(part) not in _FLAT]
+            elif isinstance(one, BaseModel):
+                said = one.__pydantic_fields_set__
+                count += len(said)
+                deeper += [getattr(one, name) for name in _holders(type(one)) & said]
+        level = deeper
     return count
 
 
 @cache
-def _holders(kind: type) -> frozenset[str] | None:
-    """The fields of a model that may hold objects; None for what is no model."""
-    if not issubclass(kind, BaseModel):
-        return None
+def _holders(kind: type[BaseModel]) -> frozenset[str]:
+    """The fields of a model that may hold objects."""
     fields = kind.model_fields.items()
     return frozenset(name for name, field in fields if not _is_flat(field.annotation))
 

@@ -4,13 +4,14 @@ Joined encodings are the merged scopes, so that a writer never reads before it w
 packed again they take one entry a scope.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from struct import Struct
 from struct import error as StructError
 from typing import Final
 
-from app.core.statistics import decode, encode
+from app.core.statistics import bucket_of, decode, encode
 from app.core.usage import Cell
 
 _HEAD = Struct("<BH")
@@ -90,7 +91,9 @@ def unpack(packed: bytes) -> dict[str, Cell]:
 
 
 def _unpack(packed: bytes) -> dict[str, Cell]:
-    found: dict[str, Cell] = {}
+    found: dict[bytes, Cell] = {}
+    sums: defaultdict[bytes, list[tuple[int, ...]]] = defaultdict(list)
+    sketches: defaultdict[bytes, list[bytes]] = defaultdict(list)
     at, end = 0, len(packed)
     while at < end:
         what = packed[at]
@@ -98,27 +101,26 @@ def _unpack(packed: bytes) -> dict[str, Cell]:
             raise ValueError("packed scopes hold an entry of an unknown kind")
         if what:
             what, length, budget, tokens, pct = _ONE.unpack_from(packed, at)
-            at += _ONE.size
-            name = _name(packed, at, length)
-            at += length
-            _count(found.setdefault(name, Cell()), what, budget, tokens, pct)
-            continue
-        _, length = _HEAD.unpack_from(packed, at)
-        at += _HEAD.size
-        name = _name(packed, at, length)
-        at += length
-        *sums, size = _MANY.unpack_from(packed, at)
-        at += _MANY.size
-        cell = _summed(sums, packed[at : at + size])
-        at += size
+            at += _ONE.size + length
+            name = packed[at - length : at]
+        else:
+            _, length = _HEAD.unpack_from(packed, at)
+            at += _HEAD_SIZE + length
+            name = packed[at - length : at]
+            *its, size = _MANY.unpack_from(packed, at)
+            at += _MANY.size + size
+            sums[name].append(tuple(its))
+            sketches[name].append(packed[at - size : at])
         if at > end:
             raise ValueError("packed scopes are cut off")
-        held = found.get(name)
-        if held is None:
-            found[name] = cell
-        else:
-            held.add(cell)
-    return found
+        cell = found.get(name)
+        if cell is None:
+            cell = found[name] = Cell()
+        if what:
+            _count(cell, what, budget, tokens, pct)
+    for name, parts in sums.items():
+        found[name].add(_summed(parts, b"".join(sketches[name])))
+    return {name.decode(): cell for name, cell in found.items()}
 
 
 def unpack_tokens(packed: bytes) -> dict[str, int]:
@@ -155,12 +157,6 @@ def _unpack_tokens(packed: bytes) -> dict[str, int]:
     return {name.decode(): tokens for name, tokens in found.items()}
 
 
-def _name(packed: bytes, at: int, length: int) -> str:
-    if at + length > len(packed):
-        raise ValueError("packed scopes are cut off")
-    return packed[at : at + length].decode()
-
-
 def _count(cell: Cell, what: int, budget: int, tokens: int, pct: int) -> None:
     cell.events += 1
     if what & _FAILED:
@@ -176,18 +172,19 @@ def _count(cell: Cell, what: int, budget: int, tokens: int, pct: int) -> None:
     if what & _UNMET:
         cell.unmet += 1
     if what & _RATED:
-        cell.rate(pct)
+        cell.rate(pct, bucket_of(pct))
 
 
-def _summed(sums: Iterable[int], sketch: bytes) -> Cell:
-    events, executions, rated, pct_sum, low, high, *rest = sums
-    exceeded, unmet, budget, used, unbudgeted, failed = rest
+def _summed(parts: Sequence[tuple[int, ...]], sketch: bytes) -> Cell:
+    events, executions, rated, pct_sum, lows, highs, *rest = zip(*parts, strict=True)
+    exceeded, unmet, budget, used, unbudgeted, failed = map(sum, rest)
+    high = max(highs)
     return Cell(
-        events=events,
-        executions=executions,
-        rated=rated,
-        pct_sum=pct_sum,
-        pct_min=None if low < 0 else low,
+        events=sum(events),
+        executions=sum(executions),
+        rated=sum(rated),
+        pct_sum=sum(pct_sum),
+        pct_min=None if high < 0 else min(low for low in lows if low >= 0),
         pct_max=None if high < 0 else high,
         exceeded=exceeded,
         unmet=unmet,

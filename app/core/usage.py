@@ -154,16 +154,19 @@ class Cell:
             for bucket, count in other.sketch.items():
                 sketch[bucket] = get(bucket, 0) + count
 
-    def rate(self, pct: int) -> None:
-        """Count a used per cent."""
-        self.rated += 1
+    def rate(self, pct: int, bucket: int) -> None:
+        """Count a used per cent, which lies in a bucket."""
         self.pct_sum += pct if pct < MAX_SUMMED_PERCENT else MAX_SUMMED_PERCENT
-        if self.pct_min is None or pct < self.pct_min:
+        low, high = self.pct_min, self.pct_max
+        if low is None or high is None:
+            self.pct_min = self.pct_max = pct
+        elif pct < low:
             self.pct_min = pct
-        if self.pct_max is None or pct > self.pct_max:
+        elif pct > high:
             self.pct_max = pct
-        bucket = bucket_of(pct)
-        self.sketch[bucket] = self.sketch.get(bucket, 0) + 1
+        self.rated += 1
+        sketch = self.sketch
+        sketch[bucket] = sketch.get(bucket, 0) + 1
 
     def row(self) -> tuple[Any, ...]:
         """The cell as stored, in the order of `CELL_COLUMNS`."""
@@ -209,11 +212,18 @@ CellId = tuple[str, int, int, str, str, str]
 def measure(event: UsageEvent) -> Cell:
     """The cell of one event."""
     cell = Cell()
-    _count(cell, event)
+    _count(cell, event, _pct_of(event))
     return cell
 
 
-def _count(cell: Cell, event: UsageEvent) -> None:
+def _pct_of(event: UsageEvent) -> tuple[int, int] | None:
+    """The used per cent of an event and its bucket, where it has one."""
+    budget = event.budget_tokens
+    pct = None if budget is None else used_pct(event.used_tokens, budget)
+    return None if pct is None else (pct, bucket_of(pct))
+
+
+def _count(cell: Cell, event: UsageEvent, pct: tuple[int, int] | None) -> None:
     """Count an event in a cell."""
     used, budget, cost = event.used_tokens, event.budget_tokens, event.cost_nano_usd
     cell.events += 1
@@ -227,9 +237,8 @@ def _count(cell: Cell, event: UsageEvent) -> None:
             cell.exceeded += 1
         elif event.needed_tokens is not None and event.needed_tokens > budget:
             cell.unmet += 1
-        pct = used_pct(used, budget)
         if pct is not None:
-            cell.rate(pct)
+            cell.rate(*pct)
     if event.input_tokens is not None:
         cell.input += event.input_tokens
     if event.output_tokens is not None:
@@ -246,46 +255,60 @@ def _count(cell: Cell, event: UsageEvent) -> None:
         cell.timed += 1
 
 
-def _count_scope(cell: Cell, event: UsageEvent, tokens: int) -> None:
-    """Count one scope of an event: its tokens, and its share of the run's budget."""
+def _count_scopes(scopes: defaultdict[str, Cell], event: UsageEvent) -> None:
+    """Count the scopes of an event: their tokens, and their shares of the run's budget."""
     budget = event.budget_tokens
-    cell.events += 1
-    if event.success is False:
-        cell.failed += 1
-    if budget is None:
-        cell.unbudgeted += tokens
-        return
-    cell.executions += 1
-    cell.budget += budget
-    cell.used += tokens
-    if event.used_tokens > budget:
-        cell.exceeded += 1
-    elif event.needed_tokens is not None and event.needed_tokens > budget:
-        cell.unmet += 1
-    pct = used_pct(tokens, budget)
-    if pct is not None:
-        cell.rate(pct)
+    is_failed, is_exceeded, is_unmet = event.success is False, event.exceeded, event.unmet
+    for scope, tokens in event.scopes.items():
+        cell = scopes[scope]
+        cell.events += 1
+        if is_failed:
+            cell.failed += 1
+        if budget is None:
+            cell.unbudgeted += tokens
+            continue
+        cell.executions += 1
+        cell.budget += budget
+        cell.used += tokens
+        if is_exceeded:
+            cell.exceeded += 1
+        elif is_unmet:
+            cell.unmet += 1
+        pct = used_pct(tokens, budget)
+        if pct is not None:
+            cell.rate(pct, bucket_of(pct))
 
 
 def fold_hours(events: Iterable[UsageEvent]) -> dict[CellId, Cell]:
     """The cells of UTC hours that events come to, in all families."""
     cells: defaultdict[CellId, Cell] = defaultdict(Cell)
+    runs: defaultdict[CellId, Cell] = defaultdict(Cell)
+    scopes: defaultdict[tuple[int, str], defaultdict[str, Cell]] = defaultdict(_cells_by_name)
     for event in events:
         start = event.at // 3_600_000_000 * 3600
-        agent = event.agent
-        _count(cells[TOTAL, HOUR, start, "", "", ""], event)
-        _count(cells[RUN, HOUR, start, agent, event.complexity or "", event.profile or ""], event)
+        agent, pct = event.agent, _pct_of(event)
+        run = runs[RUN, HOUR, start, agent, event.complexity or "", event.profile or ""]
+        _count(run, event, pct)
         if event.user is not None:
-            _count(cells["user", HOUR, start, agent, event.user, ""], event)
+            _count(cells["user", HOUR, start, agent, event.user, ""], event, pct)
         if event.project is not None:
-            _count(cells["project", HOUR, start, agent, event.project, ""], event)
+            _count(cells["project", HOUR, start, agent, event.project, ""], event, pct)
         if event.model is not None:
-            _count(cells["model", HOUR, start, agent, event.model, ""], event)
+            _count(cells["model", HOUR, start, agent, event.model, ""], event, pct)
         if event.stage is not None:
-            _count(cells["stage", HOUR, start, agent, event.stage, ""], event)
-        for scope, tokens in event.scopes.items():
-            _count_scope(cells[SCOPE, HOUR, start, agent, scope, ""], event, tokens)
-    return dict(cells)
+            _count(cells["stage", HOUR, start, agent, event.stage, ""], event, pct)
+        if event.scopes:
+            _count_scopes(scopes[start, agent], event)
+    for (_, _, start, *_), run in runs.items():  # each event is in one of them
+        cells[TOTAL, HOUR, start, "", "", ""].add(run)
+    for (start, agent), its in scopes.items():
+        for scope, cell in its.items():
+            cells[SCOPE, HOUR, start, agent, scope, ""] = cell
+    return {**cells, **runs}
+
+
+def _cells_by_name() -> defaultdict[str, Cell]:
+    return defaultdict(Cell)
 
 
 def fold(events: Iterable[UsageEvent], *, rolled: int | None = None) -> dict[CellId, Cell]:

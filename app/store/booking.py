@@ -21,7 +21,7 @@ from app.store.pools import Families
 from app.store.usage import get_event
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Booked:
     """What became of one event."""
 
@@ -73,9 +73,11 @@ def _booked(
     if isinstance(stored, DomainError):
         return stored
     return [
-        Booked(event.id, False)
+        Booked(id=event.id, is_new=False)
         if kept is None
-        else Booked(event.id, True, cost_alerts(kept.alerts) if kept.alerts else ())
+        else Booked(
+            id=event.id, is_new=True, alerts=cost_alerts(kept.alerts) if kept.alerts else ()
+        )
         for event, kept in zip(batch, stored, strict=True)
     ]
 
@@ -107,7 +109,7 @@ def _book_closing(tx: Tx, workspace: str, delivery: Delivery) -> list[Booked] | 
     save_monitors(tx, workspace, monitors, ends)
     _settle(families, held, monitors, used)
     booked = iter(answer)
-    return [next(booked) if twin is None else Booked(twin, False) for twin in twins]
+    return [next(booked) if twin is None else Booked(id=twin, is_new=False) for twin in twins]
 
 
 def _prepare(

@@ -19,21 +19,7 @@ class RaceLost(Exception):
 
 def to_row(event: UsageEvent) -> tuple[Any, ...]:
     """An event as a row of `usage_events`, in column order."""
-    details = {
-        name: value
-        for name, value in (
-            ("task", event.task),
-            ("error", event.error),
-            ("alerts", event.alerts),
-            ("metadata", event.metadata),
-            ("cache_write", event.cache_write_tokens),
-            ("cache_write_1h", event.cache_write_1h_tokens),
-            ("reasoning", event.reasoning_tokens),
-            ("service", event.service),
-            ("price", event.price_version),
-        )
-        if value
-    }
+    details = _details(event)
     return (
         event.workspace,
         event.id,
@@ -58,10 +44,34 @@ def to_row(event: UsageEvent) -> tuple[Any, ...]:
         event.duration_seconds,
         event.success,
         event.late,
-        dumps(dict(event.scopes)) if event.scopes else None,
+        dumps(event.scopes) if event.scopes else None,
         dumps(details) if details else None,
         event.fingerprint,
     )
+
+
+def _details(event: UsageEvent) -> dict[str, Any]:
+    """What of an event nobody asks for by itself."""
+    details: dict[str, Any] = {}
+    if event.task:
+        details["task"] = event.task
+    if event.error:
+        details["error"] = event.error
+    if event.alerts:
+        details["alerts"] = event.alerts
+    if event.metadata:
+        details["metadata"] = event.metadata
+    if event.cache_write_tokens:
+        details["cache_write"] = event.cache_write_tokens
+    if event.cache_write_1h_tokens:
+        details["cache_write_1h"] = event.cache_write_1h_tokens
+    if event.reasoning_tokens:
+        details["reasoning"] = event.reasoning_tokens
+    if event.service:
+        details["service"] = event.service
+    if event.price_version:
+        details["price"] = event.price_version
+    return details
 
 
 def to_core(row: Row[Any]) -> UsageEvent:

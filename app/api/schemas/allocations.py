@@ -263,7 +263,7 @@ class FinishIn(BaseModel):
             needed_tokens=self.needed_tokens,
             memories_used=tuple(self.memories_used or ()),
             cost_nano_usd=nano(self.cost_usd),
-            **counts_in(self),
+            **counts_in(vars(self)),
         )
 
 

@@ -2,11 +2,11 @@
 
 import hashlib
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from app.api.schemas.usage import MAX_BATCH, UsageEventIn
+from app.api.schemas.usage import FIELDS, MAX_BATCH, UsageEventIn
 from app.api.strict import check_once
 from app.core.ids import base32
 
@@ -42,10 +42,11 @@ def read_cloudevents(raw: bytes) -> list[UsageEventIn]:
 def _named(envelope: CloudEvent) -> UsageEventIn:
     """The event inside, with the id and the time that the envelope gives where it has none."""
     update: dict[str, Any] = {}
-    if envelope.data.id is None:
+    if envelope.data.get("id") is None:
         name = f"{len(envelope.source)}:{envelope.source}{envelope.id}".encode()
         digest = hashlib.blake2b(name, digest_size=15).digest()
         update["id"] = f"ce_{base32(int.from_bytes(digest, 'big'), 24)}"
-    if envelope.data.timestamp is None and envelope.time is not None:
+    if envelope.data.get("timestamp") is None and envelope.time is not None:
         update["timestamp"] = envelope.time
-    return envelope.data.model_copy(update=update)
+    named = {**envelope.data, **update}
+    return cast(UsageEventIn, {name: named[name] for name in FIELDS if name in named})

@@ -43,7 +43,7 @@ class CountsIn(BaseModel):
 
     def counts(self, *loc: str | int) -> tuple[Counts, Service]:
         """The counts, which must fit each other, and the service. Errors: InvalidRequest."""
-        found = counts_in(self, *loc)
+        found = counts_in(vars(self), *loc)
         counts = Counts(
             input=found["input_tokens"] or 0,
             output=found["output_tokens"] or 0,

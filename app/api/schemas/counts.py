@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
 from app.core.charging import PriceOf, cost_of
 from app.core.errors import InvalidRequest
-from app.core.pricing import Counts, Service
+from app.core.pricing import Counts
 from app.core.raw_usage import read_usage
 
 MAX_METADATA = 65_536
@@ -37,37 +37,30 @@ COUNTS = (
 )
 
 
-class Counted(Protocol):
-    """A body that has counts of tokens, or the usage that they are in."""
+def counts_in(given: Mapping[str, Any], *loc: str | int) -> dict[str, Any]:
+    """The counts of a body's fields by the names of core.
 
-    input_tokens: int | None
-    output_tokens: int | None
-    cached_tokens: int | None
-    cache_write_tokens: int | None
-    reasoning_tokens: int | None
-    usage: dict[str, Any] | None
-    service: Service | None
-
-
-def counts_in(given: Counted, *loc: str | int) -> dict[str, Any]:
-    """The counts of a body by the names of core. Errors: InvalidRequest for both kinds at once."""
-    if given.usage is None:
+    Errors: InvalidRequest for counts and the usage that they are in at once.
+    """
+    said = given.get
+    usage = said("usage")
+    if usage is None:
         return {
-            "input_tokens": given.input_tokens,
-            "output_tokens": given.output_tokens,
-            "cached_tokens": given.cached_tokens,
-            "cache_write_tokens": given.cache_write_tokens,
-            "reasoning_tokens": given.reasoning_tokens,
-            "service": given.service,
+            "input_tokens": said("input_tokens"),
+            "output_tokens": said("output_tokens"),
+            "cached_tokens": said("cached_tokens"),
+            "cache_write_tokens": said("cache_write_tokens"),
+            "reasoning_tokens": said("reasoning_tokens"),
+            "service": said("service"),
         }
-    twice = [name for name in COUNTS if getattr(given, name) is not None]
+    twice = [name for name in COUNTS if said(name) is not None]
     if twice:
         raise InvalidRequest(
             "Give the provider's `usage`, or the counts themselves, not both.",
             errors=[{"loc": ["body", *loc, name], "msg": "goes without usage"} for name in twice],
         )
     try:
-        reported = read_usage(given.usage)
+        reported = read_usage(usage)
     except InvalidRequest as error:
         raise InvalidRequest(
             error.detail,
@@ -81,7 +74,8 @@ def counts_in(given: Counted, *loc: str | int) -> dict[str, Any]:
         "cache_write_tokens": counts.cache_write or None,
         "cache_write_1h_tokens": counts.cache_write_1h or None,
         "reasoning_tokens": counts.reasoning or None,
-        "service": given.service or (None if reported.service == "standard" else reported.service),
+        "service": said("service")
+        or (None if reported.service == "standard" else reported.service),
     }
 
 

@@ -1,17 +1,20 @@
 """Say what a usage event looks like on the wire."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from hashlib import blake2b
+from typing import Annotated, Any, Required
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, with_config
+from pydantic_core import to_json
+from typing_extensions import TypedDict
 
 from app.api import names
+from app.api.reach import home
 from app.api.schemas.amounts import PLAIN, to_nano
-from app.api.schemas.common import AgentName, Label, Name, ShortText, Task, Tier, Tokens, Workspace
+from app.api.schemas.common import AgentName, Label, Name, Reached, ShortText, Task, Tier, Tokens
 from app.api.schemas.counts import RawUsage, bounded, counts_in, priced
 from app.api.strict import check_once
 from app.core.analytics import usd
@@ -33,65 +36,68 @@ AHEAD = timedelta(hours=1)
 EventId = Annotated[str, Field(min_length=1, max_length=200, pattern=names.ID)]
 Cost = Annotated[Decimal, Field(strict=False, ge=0, le=100_000), PLAIN, AfterValidator(to_nano)]
 Metadata = Annotated[dict[str, Any], AfterValidator(bounded)]
+InReach = Annotated[Reached, Field(json_schema_extra={"default": "default"})]
 
 
-class UsageEventIn(BaseModel):
+@with_config(
+    ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
+)
+class UsageEventIn(TypedDict, total=False):
     """One agent execution, as an agent (or an importer) reports it."""
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-    id: EventId | None = None
+    id: EventId | None
     """Your own id: the same id counts once in a workspace. One is made if you give none."""
-    timestamp: datetime | None = None
+    timestamp: datetime | None
     """When the run ended; now if left out. Without a zone it is UTC."""
-    agent: AgentName
+    agent: Required[AgentName]
     """`dbt-expert` or `specialists/dbt-expert`."""
-    agent_type: Name | None = None
+    agent_type: Name | None
     """`specialists`, `roles`, or any other."""
-    task: Task | None = None
-    complexity: Tier | None = None
-    workspace: Workspace
-    project: Name | None = None
-    user: Label | None = None
-    session_id: Label | None = None
-    run_id: Label | None = None
-    allocation_id: Label | None = None
+    task: Task | None
+    complexity: Tier | None
+    workspace: InReach
+    project: Name | None
+    user: Label | None
+    session_id: Label | None
+    run_id: Label | None
+    allocation_id: Label | None
     """The allocation that this run spent: the event finishes it."""
-    model: Label | None = None
-    stage: Label | None = None
-    budget_tokens: Tokens | None
+    model: Label | None
+    stage: Label | None
+    budget_tokens: Required[Tokens | None]
     """Tokens allocated; null counts in tokens and cost only."""
-    used_tokens: Tokens
+    used_tokens: Required[Tokens]
     """Tokens loaded."""
-    needed_tokens: Tokens | None = None
+    needed_tokens: Tokens | None
     """Demand before anything was cut."""
-    scopes: Annotated[dict[Name, Tokens], Field(max_length=MAX_SCOPES)] | None = None
+    scopes: Annotated[dict[Name, Tokens], Field(max_length=MAX_SCOPES)] | None
     """Tokens by scope."""
-    input_tokens: Tokens | None = None
+    input_tokens: Tokens | None
     """Tokens sent to the model, cached ones included."""
-    output_tokens: Tokens | None = None
-    cached_tokens: Tokens | None = None
+    output_tokens: Tokens | None
+    cached_tokens: Tokens | None
     """The part of `input_tokens` that was read from a cache."""
-    cache_write_tokens: Tokens | None = None
+    cache_write_tokens: Tokens | None
     """The part of `input_tokens` that was written to a cache."""
-    reasoning_tokens: Tokens | None = None
+    reasoning_tokens: Tokens | None
     """The part of `output_tokens` that was reasoning."""
-    usage: RawUsage | None = None
+    usage: RawUsage | None
     """In place of the counts above: the usage that the provider reported, as it is (OpenAI,
     Anthropic, Gemini, LiteLLM, OpenTelemetry attributes)."""
-    service: Service | None = None
+    service: Service | None
     """How the provider served the call, if not the standard way: `batch` and others have prices of
     their own."""
-    cost_usd: Cost | None = None
+    cost_usd: Cost | None
     """Cost in USD, as a number or a string; worked out from the model's price if left out."""
-    duration_seconds: Annotated[float, Field(ge=0, le=31_536_000)] | None = None
-    success: bool | None = None
-    error: ShortText | None = None
-    metadata: Metadata | None = None
+    duration_seconds: Annotated[float, Field(ge=0, le=31_536_000)] | None
+    success: bool | None
+    error: ShortText | None
+    metadata: Metadata | None
     """Anything else, up to 64 KiB."""
 
+
+FIELDS = tuple(UsageEventIn.__annotations__)
+"""In the order in which what was sent is digested, whatever order it came in."""
 
 EVENT = TypeAdapter(UsageEventIn)
 EVENTS = TypeAdapter(Annotated[list[UsageEventIn], Field(min_length=1, max_length=MAX_BATCH)])
@@ -124,7 +130,7 @@ USAGE_BODY = {
 
 def describe_usage(document: dict[str, Any]) -> dict[str, Any]:
     """The OpenAPI document with the shape of an event, which `USAGE_BODY` names."""
-    shape = UsageEventIn.model_json_schema(ref_template="#/components/schemas/{model}")
+    shape = EVENT.json_schema(ref_template="#/components/schemas/{model}")
     document["components"]["schemas"].setdefault("UsageEventIn", shape)
     return document
 
@@ -150,42 +156,45 @@ def to_event(
 
     Errors: InvalidRequest naming the event's index.
     """
-    agent, profile = identify(given.workspace, given.agent, given.agent_type)
+    sent: Mapping[str, Any] = given
+    said = sent.get
+    workspace = said("workspace") or home()
+    id_, model, timestamp = said("id"), said("model"), said("timestamp")
+    agent, profile = identify(workspace, given["agent"], said("agent_type"))
     fingerprint = b""
-    if given.id is not None or given.allocation_id is not None:
-        sent = EVENT.dump_json(given, exclude_unset=True)
-        fingerprint = hashlib.blake2b(sent, digest_size=16).digest()
-    at = micros(now if given.timestamp is None else dated(given.timestamp, now, index))
-    counts = counts_in(given, index)
-    cost, version = nano(given.cost_usd), None
-    if cost is None and price_of is not None and given.model is not None:
-        cost, version = priced(given.model, given.workspace, at, counts, price_of)
+    if id_ is not None or said("allocation_id") is not None:
+        fingerprint = blake2b(to_json(sent), digest_size=16).digest()
+    at = micros(now if timestamp is None else dated(timestamp, now, index))
+    counts = counts_in(sent, index)
+    cost, version = nano(said("cost_usd")), None
+    if cost is None and price_of is not None and model is not None:
+        cost, version = priced(model, workspace, at, counts, price_of)
     return UsageEvent(
-        id=given.id or new_id("use", given.workspace),
-        workspace=given.workspace,
+        id=id_ or new_id("use", workspace),
+        workspace=workspace,
         at=at,
         agent=agent,
         profile=profile,
-        used_tokens=given.used_tokens,
-        budget_tokens=given.budget_tokens,
-        needed_tokens=given.needed_tokens,
-        complexity=given.complexity,
-        project=given.project,
-        user=given.user,
-        session_id=given.session_id,
-        run_id=given.run_id,
-        allocation_id=given.allocation_id,
-        model=given.model,
-        stage=given.stage,
-        task=given.task,
-        scopes=given.scopes or {},
+        used_tokens=given["used_tokens"],
+        budget_tokens=given["budget_tokens"],
+        needed_tokens=said("needed_tokens"),
+        complexity=said("complexity"),
+        project=said("project"),
+        user=said("user"),
+        session_id=said("session_id"),
+        run_id=said("run_id"),
+        allocation_id=said("allocation_id"),
+        model=model,
+        stage=said("stage"),
+        task=said("task"),
+        scopes=said("scopes") or {},
         **counts,
         cost_nano_usd=cost,
         price_version=version,
-        duration_seconds=given.duration_seconds,
-        success=given.success,
-        error=given.error,
-        metadata=given.metadata or {},
+        duration_seconds=said("duration_seconds"),
+        success=said("success"),
+        error=said("error"),
+        metadata=said("metadata") or {},
         fingerprint=fingerprint,
     )
 
