@@ -24,7 +24,8 @@ from upsets import Disk, Postgres, Service, Wire, disk, postgres
 
 BEFORE_SECONDS = 0.6
 AFTER_SECONDS = 0.6
-FREEZE_SECONDS = 6.0
+FREEZE_SECONDS = 10.0
+"""Longer than any request may wait: one that waits for the end of it is seen."""
 AWAY_SECONDS = 2.0
 DISK_MEGABYTES = 64
 

@@ -67,12 +67,12 @@ def main() -> int:
     with workplace(given.folder) as place:
         database = given.database or f"sqlite:///{place}/hostile.db"
         with service(database, place, MEMBUDGET_ADMIN_KEY=KEY) as membudget:
-            return min(
-                1,
-                asyncio.run(
-                    run(f"http://127.0.0.1:{membudget.port}", count=given.requests, seed=given.seed)
-                ),
+            url, before = f"http://127.0.0.1:{membudget.port}", membudget.rss_mb()
+            wrong = asyncio.run(run(url, count=given.requests, seed=given.seed))
+            print(
+                f"memory of the service: {before:.0f} MB before, {membudget.rss_mb():.0f} MB after"
             )
+            return min(1, wrong)
 
 
 if __name__ == "__main__":

@@ -58,6 +58,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=1.0, help="of load before each kill")
+    parser.add_argument("--every", type=int, default=1, help="count after every so many kills")
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"])
     parser.add_argument("--folder", type=Path, help="where the database goes (default: temp)")
     run = parser.parse_args()
@@ -68,8 +69,8 @@ def main() -> int:
             url = f"sqlite:///{place}/kill.db"
             if name == "postgresql":
                 url = stack.enter_context(postgres_database("kill"))
-            for number, outcome in enumerate(
-                rounds(url, place, count=run.rounds, seconds=run.seconds), start=1
+            for number, outcome in rounds(
+                url, place, count=run.rounds, seconds=run.seconds, every=run.every
             ):
                 clean = clean and outcome.is_clean
                 print(
@@ -84,14 +85,17 @@ def main() -> int:
     return int(not clean)
 
 
-def rounds(url: str, folder: Path, *, count: int, seconds: float) -> Iterator[Outcome]:
+def rounds(
+    url: str, folder: Path, *, count: int, seconds: float, every: int = 1
+) -> Iterator[tuple[int, Outcome]]:
     """Rounds on one database that keeps what earlier rounds left: load, kill, restart, count."""
     sent = Sent()
     for number in range(count + 1):
         with service(url, folder) as server:
             if number > 0:
                 send_again(server, sent)
-                yield count_up(server, sent)
+            if number and (number % every == 0 or number == count):
+                yield number, count_up(server, sent)
             if number < count:
                 until_killed(server, sent, prefix=f"kill-{number}", seconds=seconds)
 

@@ -31,6 +31,8 @@ class World:
 
     servers: list[Server]
     operations: int
+    ttl: int = MOST_TTL
+    """Seconds that an allocation lives at most."""
     pools: list[str] = field(default_factory=list)
     used: Counter[str] = field(default_factory=Counter)
     """Tokens of acknowledged settlements, by pool."""
@@ -93,7 +95,7 @@ class Client:
         body = {
             "max_tokens": tokens,
             "pool": pool,
-            "ttl_seconds": self.chance.choice((1, MOST_TTL)),
+            "ttl_seconds": self.chance.choice((1, self.world.ttl)),
             "last_word": self.chance.random() < 0.05,
         }
         found = self.ask("POST", "/allocate", body)
@@ -123,7 +125,7 @@ class Client:
     def extend(self) -> None:
         if self.runs:
             id_, _, _ = self.runs[-1]
-            self.ask("POST", f"/allocations/{id_}/extend", {"ttl_seconds": MOST_TTL})
+            self.ask("POST", f"/allocations/{id_}/extend", {"ttl_seconds": self.world.ttl})
 
     def transfer(self) -> None:
         body = {"to": self.a_pool(), "tokens": 1 + self.chance.randrange(20_000)}
@@ -168,41 +170,43 @@ def main() -> int:
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"])
     parser.add_argument("--operations", type=int, default=OPERATIONS)
     parser.add_argument("--clients", type=int, default=CLIENTS)
+    parser.add_argument("--ttl", type=int, default=MOST_TTL, help="seconds that a run may take")
     run = parser.parse_args()
     failed = False
     with workplace(None) as place:
         if "sqlite" in run.databases:
             url = f"sqlite:///{place}/ours.db"
-            failed |= not contend("SQLite", url, place, 1, run.operations, run.clients)
+            failed |= not contend("SQLite", url, place, 1, run)
         if "postgresql" in run.databases:
             with postgres_database("pools") as url:
                 name = "PostgreSQL × 2"
-                failed |= not contend(name, url, place, 2, run.operations, run.clients)
+                failed |= not contend(name, url, place, 2, run)
     return int(failed)
 
 
-def contend(name: str, url: str, place: Path, replicas: int, operations: int, clients: int) -> bool:
+def contend(name: str, url: str, place: Path, replicas: int, run: argparse.Namespace) -> bool:
     """Let clients at the pools, kill a server half way, and hold the end against the account."""
     with ExitStack() as stack:
         servers = [stack.enter_context(service(url, place)) for _ in range(replicas)]
-        world = World(servers=servers, operations=operations)
+        world = World(servers=servers, operations=run.operations, ttl=run.ttl)
         watcher = Client(world, 0, random.Random(0))
         for number in range(ROOTS):
             body = {"tokens": CAPACITY, "reserve_pct": 10 * number}
             world.pools.append(watcher.ask("POST", "/pools", body)[1]["id"])
         threads = [
-            threading.Thread(target=Client(world, n, random.Random(n)).work) for n in range(clients)
+            threading.Thread(target=Client(world, n, random.Random(n)).work)
+            for n in range(run.clients)
         ]
         for thread in threads:
             thread.start()
-        while world.done.total() < operations // 2:
+        while world.done.total() < run.operations // 2:
             time.sleep(0.05)
         servers[0].process.kill()
         servers[0].process.wait()
         servers[0] = stack.enter_context(service(url, place))
         for thread in threads:
             thread.join()
-        time.sleep(MOST_TTL + 1)
+        time.sleep(run.ttl + 1)
         watcher.wire = None
         found = [watcher.look_at(pool) for pool in world.pools]
     return judge(name, world, found)

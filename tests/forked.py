@@ -67,13 +67,22 @@ def start(
     folder: Path,
     stdin: int | IO[Any] = subprocess.DEVNULL,
     stderr: IO[Any],
+    stops_at: tuple[str, str, int] | None = None,
 ) -> Forked:
-    """Start `membudget-server WORDS`; its standard output is a pipe."""
+    """Start `membudget-server WORDS`; its standard output is a pipe.
+
+    `stops_at`: the stage at which it sends itself a SIGTERM, as `tests/stopping.py` has them.
+    """
     status, theirs = socket.socketpair()
     reading, writing = os.pipe()
     with theirs, open(os.devnull, "rb") as nothing:
         given = nothing if isinstance(stdin, int) else stdin
-        asked = {"words": words, "environment": dict(environment), "folder": str(folder)}
+        asked = {
+            "words": words,
+            "environment": dict(environment),
+            "folder": str(folder),
+            "stops_at": stops_at,
+        }
         fds = [given.fileno(), writing, stderr.fileno(), theirs.fileno()]
         socket.send_fds(_zygote(), [json.dumps(asked).encode()], fds)
         os.close(writing)

@@ -14,9 +14,10 @@ import time
 from contextlib import suppress
 
 from app.__main__ import main as command  # and with it all that the service needs
+from tests.stopping import stop_at
 
 Given = tuple[socket.socket, list[int], dict[str, object]]
-"""Where to tell how it ends, its standard files, and its words, environment and folder."""
+"""Where to tell how it ends, its standard files, and its words, environment, folder and stage."""
 
 MOST_BYTES = 1 << 20
 
@@ -78,6 +79,9 @@ def become(given: Given) -> None:
     os.chdir(str(folder))
     time.tzset()
     sys.argv = ["membudget-server", *words]
+    if stage := asked["stops_at"]:
+        assert isinstance(stage, list)
+        stop_at(*stage)
 
 
 def main() -> None:

@@ -39,20 +39,18 @@ def moment(at: int) -> datetime:
     return EPOCH + timedelta(microseconds=min(max(at, _FIRST), _LAST))
 
 
-def pieces(since: int, until: int, *, now: int, is_last: bool = True) -> list[Piece]:
+def pieces(since: int, until: int, *, now: int, is_last: bool = False) -> list[Piece]:
     """Cut `since` ≤ t < `until` (microseconds) into as few pieces as cells allow.
 
     The first partial minute and the rest of its hour are separate pieces, and so at the end, so
-    that what changes from second to second stays small. A window that ends at `now` takes the
-    running day whole, as a piece of its own, unless something is booked after now (`is_last` says
-    that nothing is).
+    that what changes from second to second stays small. The day that runs now is a piece of its
+    own. `is_last`: nothing is booked at or after `until`, so that its day is taken whole.
     """
     if until <= since:
         return []
-    today = day_start(now // MICROS) * MICROS
-    if is_last and until == now:
-        until = today + DAY_S * MICROS
-    return list(_merge(_cut(since, until), today))
+    if is_last:
+        until = (day_start((until - 1) // MICROS) + DAY_S) * MICROS
+    return list(_merge(_cut(since, until), day_start(now // MICROS) * MICROS))
 
 
 def _cut(since: int, until: int) -> Iterator[Piece]:

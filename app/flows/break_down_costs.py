@@ -22,11 +22,11 @@ def _answer(tx: Tx, cache: GroupCache, question: Question) -> Breakdown:
     source = Source(tx, cache, workspace, agents)
     first, last = first_and_last(tx, workspace) or (question.now, question.now - 1)
     since, until = bounds(question, first, last)
-    parts = pieces(since, until, now=question.now, is_last=last <= question.now)
+    parts = pieces(since, until, now=question.now, is_last=last < until)
 
     if question.by == "day":
         days = spans(question, since, until)
-        groups = read_spans(source, days, now=question.now, is_last=last < question.now)
+        groups = read_spans(source, days, now=question.now, last=last)
     else:
         groups = read_groups(source, question.by, parts)
     if question.by in ("agent", "day"):

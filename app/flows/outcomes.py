@@ -145,9 +145,7 @@ def _whole_cells(
     """The cells of a few agents with their sketches."""
     source = Source(tx, cache, asked.workspace, ())
     window = asked.whole_days
-    return read_whole(
-        source, pieces(window.since, window.until, now=asked.until, is_last=False), agents
-    )
+    return read_whole(source, pieces(window.since, window.until, now=asked.until), agents)
 
 
 def _monitors(tx: Tx, asked: Asked) -> Sequence[Monitor]:
@@ -202,7 +200,7 @@ def _compared(
 
 
 def _wanted(asked: Asked, stretch: Stretch, agents: frozenset[str] = frozenset()) -> Wanted:
-    parts = pieces(stretch.since, stretch.until, now=asked.until, is_last=False)
+    parts = pieces(stretch.since, stretch.until, now=asked.until)
     return Wanted(parts=parts, agents=agents)
 
 

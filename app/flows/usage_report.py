@@ -82,7 +82,7 @@ def _gathered(
     totals = read_totals(
         source,
         {
-            name: pieces(*span, now=until, is_last=is_last and name != "before")
+            name: pieces(*span, now=until, is_last=is_last and span[1] == until)
             for name, span in spans.items()
         },
         sketched=("now", "before"),

@@ -116,9 +116,15 @@ def kept_pieces(source: Source, parts: Sequence[Piece]) -> Iterator[Piece]:
     yield from late
 
 
-def read_spans(source: Source, spans: Iterable[Span], *, now: int, is_last: bool) -> Groups:
-    """One group of all runs for each span of time (a local day, an hour), by the span's key."""
-    cut = [(span.key, pieces(span.since, span.until, now=now, is_last=is_last)) for span in spans]
+def read_spans(source: Source, spans: Iterable[Span], *, now: int, last: int) -> Groups:
+    """One group of all runs for each span of time (a local day, an hour), by the span's key.
+
+    `last`: when the last event is.
+    """
+    cut = [
+        (span.key, pieces(span.since, span.until, now=now, is_last=last < span.until))
+        for span in spans
+    ]
     series = {grain: _series(source, grain, cut) for grain in (HOUR, DAY)}
     groups: Groups = {}
     for key, parts in cut:

@@ -23,7 +23,7 @@ def spent(tx: Tx, workspace: str, budget: CostBudget, slot: Slot) -> int:
     if budget.subject.kind == "run":
         run = spent_by_runs(tx, workspace, budget, [budget.subject.name], since, until)
         return run[budget.subject.name]
-    cut = pieces(since, until, now=until, is_last=False)
+    cut = pieces(since, until, now=until)
     agents = _agents(tx, workspace, budget)
     return sum(_cost(tx, workspace, budget, agents, piece) for piece in cut)
 

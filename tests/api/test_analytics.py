@@ -402,6 +402,17 @@ async def test_an_acknowledged_event_is_in_the_next_answer(client: httpx.AsyncCl
             assert found["groups"][0]["executions"] == number, asked
 
 
+async def test_the_last_days_hold_what_a_clock_ahead_of_ours_has_booked(
+    client: httpx.AsyncClient,
+) -> None:
+    ahead = datetime.now(UTC) + timedelta(minutes=5)
+    await book(client, {**RUN, "timestamp": ahead.isoformat()})
+    costs = (await client.get("/costs/breakdown", params={"days": 1, "by": "agent"})).json()
+
+    assert (await analytics(client, days=1))["overall"]["executions"] == 1
+    assert costs["calls"] == 1
+
+
 async def test_late_events_reach_windows_that_were_answered_before(
     client: httpx.AsyncClient,
 ) -> None:

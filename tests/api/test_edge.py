@@ -281,6 +281,16 @@ async def test_a_store_that_is_closed_answers_without_a_record(light_service: Ru
     assert ready.json()["checks"]["writer"] != "ok"
 
 
+async def test_no_pool_is_drawn_from_without_a_database(light_service: Running) -> None:
+    client = light_service.client
+    pool = (await client.post("/pools", json={"tokens": 100_000})).json()["id"]
+    await asyncio.to_thread(light_service.house.store.close)
+
+    drawn = await client.post("/allocate", json={"agent": "dbt-expert", "pool": pool})
+
+    assert_problem(drawn, 503, "unavailable")
+
+
 EVENT = {"agent": "dbt-expert", "budget_tokens": 10, "used_tokens": 5}
 STRICT = {
     "description": "",

@@ -69,7 +69,7 @@ def test_rows_begin_and_end_where_their_grain_does(window: tuple[int, int]) -> N
 def test_it_takes_no_more_rows_than_pieces_do(window: tuple[int, int]) -> None:
     plain = [
         Patch(sign=1, grain=one.grain, since=one.since // MICROS, until=one.until // MICROS)
-        for one in pieces(*window, now=window[1], is_last=False)
+        for one in pieces(*window, now=window[1])
     ]
     assert rows(cover(*window)) <= rows(plain)
 

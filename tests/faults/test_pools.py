@@ -13,7 +13,7 @@ from tests.data import REPOSITORY
 def test_nothing_is_spent_twice_and_everything_comes_back(database: str) -> None:
     script = REPOSITORY / "benchmarks" / "pools.py"
     run = subprocess.run(
-        [sys.executable, str(script), "--databases", database, "--operations", "800"],
+        [sys.executable, str(script), "--databases", database, "--operations", "800", "--ttl", "6"],
         capture_output=True,
         text=True,
         timeout=400,

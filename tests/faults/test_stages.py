@@ -12,36 +12,12 @@ from app.store import migrate
 from app.store.appending import append_many
 from app.store.database import Store
 from app.store.usage import count_all
+from tests import forked
 from tests.core.runs import run
 from tests.data import REPOSITORY
 
 ROWS = 20
 SECONDS = 60
-
-STOPPED_AT = """
-import os, signal, sys
-from importlib import import_module
-
-module, name, calls = sys.argv[1], sys.argv[2], int(sys.argv[3])
-*path, last = name.split(".")
-owner = import_module(module)
-for part in path:
-    owner = getattr(owner, part)
-original = getattr(owner, last)
-left = [calls]
-
-def stopping(*args, **named):
-    left[0] -= 1
-    if left[0] == 0:
-        os.kill(os.getpid(), signal.SIGTERM)
-    return original(*args, **named)
-
-setattr(owner, last, stopping)
-sys.argv[1:] = ["serve", "--port", "0"]
-from app.__main__ import main
-main()
-"""
-"""The service, which sends itself a SIGTERM when it calls something for the n-th time."""
 
 STARTING = [
     ("app.commands.serving", "bind", 1),
@@ -73,23 +49,24 @@ def environment(database_url: str) -> dict[str, str]:
 
 def stopped_at(stage: tuple[str, str, int], database_url: str, folder: Path) -> int:
     """Serve, be stopped at a stage, and answer the exit code; what never gets there is stopped."""
-    module, name, calls = stage
-    process = subprocess.Popen(
-        [sys.executable, "-c", STOPPED_AT, module, name, str(calls)],
-        env=environment(database_url),
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    said = process.stdout.readline()
-    if "serves" in said:
-        process.terminate()
-    _, complaints = process.communicate(timeout=SECONDS)
-    assert "Traceback" not in complaints, complaints
-    return process.returncode
+    log = folder / "log"
+    with log.open("wb") as stderr:
+        process = forked.start(
+            ["serve", "--port", "0"],
+            environment=environment(database_url),
+            folder=folder,
+            stderr=stderr,
+            stops_at=stage,
+        )
+    try:
+        with process.stdout as said:
+            if b"serves" in said.readline():
+                process.terminate()
+            code = process.wait(SECONDS)
+    finally:
+        process.kill()
+    assert "Traceback" not in log.read_text(), log.read_text()
+    return code
 
 
 def put_rows(database_url: str) -> None:

@@ -15,6 +15,7 @@ from tests.running import Running, Wire, running
 pytestmark = pytest.mark.anyio
 
 EVENT = {"agent": "dbt-expert", "budget_tokens": 10, "used_tokens": 5}
+CUT_SECONDS = 60
 
 
 def assert_unknown(answer: httpx.Response) -> None:
@@ -30,8 +31,16 @@ async def behind_a_wire(postgresql_url: str) -> AsyncIterator[tuple[Running, Wir
     wire = Wire(there.host or "127.0.0.1", there.port or 5432)
     await wire.mend()
     url = there.set(host="127.0.0.1", port=wire.port).render_as_string(hide_password=False)
+    ending = asyncio.create_task(cut_later(wire))
     async with running(url, database_admin_url=postgresql_url, scheduler="off") as service:
         yield service, wire
+    ending.cancel()
+    await wire.cut()
+
+
+async def cut_later(wire: Wire) -> None:
+    """Let a service that would wait for ever go on, so that its test fails and does not hang."""
+    await asyncio.sleep(CUT_SECONDS)
     await wire.cut()
 
 
@@ -125,8 +134,9 @@ async def test_a_lock_that_somebody_holds_is_not_waited_for(postgresql_url: str)
         with psycopg.connect(postgresql_url) as other:
             other.execute("LOCK TABLE usage_events IN ACCESS EXCLUSIVE MODE")
             with anyio.fail_after(60):
-                refused = await service.client.post("/usage", json=EVENT)
-                unread = await service.client.get("/usage")
+                refused, unread = await asyncio.gather(
+                    service.client.post("/usage", json=EVENT), service.client.get("/usage")
+                )
             other.rollback()
         again = await service.client.post("/usage", json=EVENT)
         booked = (await service.client.get("/usage")).json()["items"]

@@ -102,6 +102,7 @@ def assert_answers(found: Analytics, events: list[UsageEvent], *, by: str, zone:
     by=st.sampled_from(BYS),
     agent=st.sampled_from(tuple(AGENTS)),
     zone=st.sampled_from(ZONES).map(ZoneInfo),
+    now=st.sampled_from((NOW, BASE - 60_000_000)) | moments,
 )
 @settings(
     max_examples=60,
@@ -118,6 +119,7 @@ def test_answers_are_those_of_the_events_in_the_window_then_and_after_more_were_
     by: str,
     agent: str | None,
     zone: ZoneInfo,
+    now: int,
 ) -> None:
     workspace, cache = f"w{next(fresh)}", GroupCache()
     booked: dict[str, UsageEvent] = {}
@@ -126,7 +128,8 @@ def test_answers_are_those_of_the_events_in_the_window_then_and_after_more_were_
         store.write_now(lambda tx, own=own: append_many(tx, workspace, [own]))
         booked.update((event.id, event) for event in own)
 
-        found = ask(store, cache, workspace, by, agent=agent, since=since, until=until, zone=zone)
+        asked = {"agent": agent, "since": since, "until": until, "zone": zone, "now": now}
+        found = ask(store, cache, workspace, by, **asked)
 
         wanted = [
             event
@@ -170,6 +173,21 @@ def test_what_was_answered_before_hides_nothing_that_is_booked_later(
             found = ask(store, cache, "default", by, since=since, until=until, now=now)
             assert found.overall.executions == number
             assert [group.executions for group in found.groups] == [number]
+
+
+@pytest.mark.parametrize("by", ["agent", "model", "day", "hour"])
+def test_an_event_after_now_does_not_make_the_open_hour_be_read_from_events(
+    store: Store, by: str
+) -> None:
+    events = [run("first", at=BASE - 2 * DAY_US), *(run(f"{n}", at=BASE + n) for n in range(1, 4))]
+    late = run("ahead", at=NOW + 1_000_000)
+    store.write_now(lambda tx: append_many(tx, "default", [[*events, late]]))
+    with store.engine.begin() as connection:  # so that only cells know of them
+        connection.exec_driver_sql("DELETE FROM usage_events WHERE id IN ('1', '2', '3')")
+
+    found = ask(store, GroupCache(), "default", by)
+
+    assert found.overall.executions == 5
 
 
 def test_the_answer_repeats_the_window_that_was_asked_for(store: Store) -> None:

@@ -69,6 +69,14 @@ async def test_a_write_is_acknowledged_after_its_commit(store: Store) -> None:
     assert noted(store) == {"a"}
 
 
+def test_a_commit_of_sqlite_waits_for_the_disk(sqlite_url: str) -> None:
+    store = Store(sqlite_url)
+    ((level,),) = store.write_now(lambda tx: tx.fetch("PRAGMA synchronous", []))
+    store.close()
+
+    assert level == 2, "FULL"
+
+
 async def test_writes_that_wait_share_a_commit_and_keep_their_order(store: Store) -> None:
     groups: list[list[int]] = []
 

@@ -78,7 +78,7 @@ def test_sums_over_any_window_are_those_of_its_runs(
     clear(store)
     book(store, events)
     since, until = END - hours[1] * HOUR, END - hours[0] * HOUR
-    parts = pieces(since, until, now=until, is_last=False)
+    parts = pieces(since, until, now=until)
     inside = within(events, since, until)
 
     def read(tx):  # type: ignore[no-untyped-def]
@@ -129,7 +129,7 @@ def test_stretches_that_overlap_are_tallied_as_each_is_alone(
     book(store, events)
     wanted = [
         Wanted(
-            parts=pieces(END - hours[1] * HOUR, END - hours[0] * HOUR, now=END, is_last=False),
+            parts=pieces(END - hours[1] * HOUR, END - hours[0] * HOUR, now=END),
             agents=frozenset(agents),
         )
         for hours, agents in stretches
@@ -176,7 +176,7 @@ def test_each_day_is_a_draw_of_its_own(store: Store) -> None:
         for number, tokens in enumerate(used)
     ]
     book(store, events)
-    parts = pieces(day - 31 * DAY_US, day, now=day, is_last=False)
+    parts = pieces(day - 31 * DAY_US, day, now=day)
     ((found,),) = (its.values() for its in tallied(store, Wanted(parts=parts)))
     assert (found.runs, found.used) == (3, 90)
     assert (found.days, found.squares) == (2, pytest.approx(40**2 / 2 + 50**2))
@@ -184,7 +184,7 @@ def test_each_day_is_a_draw_of_its_own(store: Store) -> None:
 
 def test_agents_can_be_chosen(store: Store) -> None:
     book(store, [run("1", agent="a"), run("2", agent="b"), run("3", agent="c")])
-    parts = pieces(END - DAY_US, END, now=END, is_last=False)
+    parts = pieces(END - DAY_US, END, now=END)
     (found,) = tallied(store, Wanted(parts=parts, agents=frozenset("ac")))
     assert sorted(found) == [("a", ""), ("c", "")]
 
@@ -202,7 +202,7 @@ def test_sums_of_many_agents_are_those_of_their_runs(store: Store, agents: int) 
     store.write_now(lambda tx: append_many(tx, "default", [events]))
     for since, until in ((0, 3), (1, 3), (0, 1), (1, 2)):
         window = END - until * DAY_US, END - since * DAY_US
-        parts = pieces(*window, now=END, is_last=False)
+        parts = pieces(*window, now=END)
 
         def read(tx):  # type: ignore[no-untyped-def]
             source = Source(tx, GroupCache(), "default", ())

@@ -108,7 +108,7 @@ async def get_breakdown(
         by=by,
         agent=agent,
         since=at(since if days is None else now - timedelta(days=days)),
-        until=at(until if days is None else now),
+        until=at(until),
         now=house.now_micros(),
         zone=house.zone,
     )
