@@ -21,6 +21,7 @@ no key, since whoever opens the database has everything."""
 TIMEOUT = httpx.Timeout(600, connect=5)
 TRIES = 6
 NAMED_FAULTS = 20
+KEY_IS_A_SETTING = " Set MEMBUDGET_API_KEY."
 
 
 class Inner(Server):
@@ -113,6 +114,8 @@ def refuse(response: httpx.Response) -> None:
         faults = problem.get("errors", [])
     except (ValueError, KeyError, TypeError):
         raise Trouble(f"{response.url} answers {response.status_code}; is it membudget?") from None
+    if response.status_code == 401:
+        detail += KEY_IS_A_SETTING
     lines = [
         f"  {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults[:NAMED_FAULTS]
     ]

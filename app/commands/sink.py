@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 @contextmanager
 def sink(output: str) -> Iterator[BinaryIO]:
-    """Where to write; `-` is standard output. Errors: OSError."""
+    """Where to write; `-` is standard output. Errors: OSError, by the name that was given."""
     if output == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -20,5 +20,9 @@ def sink(output: str) -> Iterator[BinaryIO]:
         with growing.open("wb") as file:
             yield file
         growing.replace(path)
+    except OSError as error:
+        if str(error.filename) == str(growing):
+            error.filename = output
+        raise
     finally:
         growing.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from collections.abc import Container, Sequence
 from itertools import chain, count
 
 from app.core.needs import COVERED, USUAL, Choice, Fit
+from app.core.policy_faults import MAX_TOKENS
 from app.core.report_commands import agent_path, of_workspace, put
 from app.core.reports import Todo
 
@@ -33,7 +34,7 @@ def _own_profile(fit: Fit, largest: Choice | None, workspace: str, taken: set[st
     body = {
         "description": f"What {COVERED} of 100 runs of {fit.agent} need"[:200],
         "base_budget": own,
-        "max_budget": own * ROOM,
+        "max_budget": min(own * ROOM, MAX_TOKENS),
         "scope_weights": {"global": 0.25, "agent_recent": 0.25, "agent_patterns": 0.5},
     }
     where = of_workspace(workspace)

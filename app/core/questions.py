@@ -8,7 +8,7 @@ from app.core.usage import day_start
 from app.core.windows import DAY_S, MICROS, Span, hours, local_days
 
 MAX_SPANS = 10_000
-"""Groups by day or hour that one answer may hold."""
+"""Days or hours, with or without events, that one answer by them may span."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ def spans(question: Question, since: int, until: int) -> list[Span]:
         found.append(span)
         if len(found) > MAX_SPANS:
             raise InvalidRequest(
-                f"More than {MAX_SPANS:,} groups by {question.by}; ask for a shorter window.",
+                f"The window spans more than {MAX_SPANS:,} {question.by}s; ask for a shorter one.",
                 errors=[{"loc": ["query", "since"], "msg": "choose a later time"}],
             )
     return found

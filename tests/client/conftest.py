@@ -16,6 +16,12 @@ def _state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
+@pytest.fixture(autouse=True)
+def _nobodys_address(_plain_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that is told no address does not find the service of whoever runs the tests."""
+    monkeypatch.setenv("MEMBUDGET_URL", "http://127.0.0.1:9")
+
+
 @pytest.fixture(scope="session")
 def shared_service(
     _sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory

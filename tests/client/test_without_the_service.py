@@ -537,3 +537,8 @@ def test_what_is_decided_here_is_what_ships() -> None:
         "complex",
         "multi-system",
     }
+
+
+def test_a_client_of_these_tests_finds_no_service_of_whoever_runs_them(kind: str) -> None:
+    with face(kind, "", retries=0) as client, pytest.raises(ServiceUnavailable):
+        client.version()

@@ -274,6 +274,13 @@ def test_workspaces_are_apart(bare_sqlite_url: str, tmp_path: Path) -> None:
     assert json.loads(shown.stdout)["workspace"] == "other"
 
 
+def test_calls_that_state_no_cost_are_priced(bare_sqlite_url: str, tmp_path: Path) -> None:
+    lines = [line for line in session_lines() if "costUSD" not in line]
+    write_lines(tmp_path / "projects" / "p" / "one.jsonl", lines)
+    carry(tmp_path / "projects", database_url=bare_sqlite_url)
+    assert all(event.cost_nano_usd and event.price_version for event in events(bare_sqlite_url))
+
+
 # The report
 
 
@@ -336,6 +343,15 @@ def test_what_a_report_advises_works_as_it_is_typed(sqlite_url: str, tmp_path: P
                 assert done.returncode == 0, (line, done.stdout)
         after = json.loads(run("report", "--json", database_url=sqlite_url).stdout)
     assert (after["todo"], after["calm"] != "") == ([], True)
+
+
+def test_a_page_that_cannot_be_written_is_named_as_it_was_asked_for(
+    bare_sqlite_url: str, tmp_path: Path
+) -> None:
+    page = tmp_path / "nowhere" / "out.html"
+    done = run("report", "--html", str(page), database_url=bare_sqlite_url)
+    assert done.returncode == 1
+    assert done.stderr == f"membudget-server: No such file or directory: {page}\n"
 
 
 def test_a_report_on_nothing_says_how_to_begin(bare_sqlite_url: str) -> None:

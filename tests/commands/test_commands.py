@@ -314,6 +314,16 @@ def test_authentication_that_is_on_needs_a_key(host: str, database_url: str) -> 
         serving.require_key(settings, listener)
 
 
+def test_a_command_that_lacks_the_key_of_a_service_says_where_to_put_it(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    with served(sqlite_url, tmp_path, admin_key="k" * 16):
+        done = run("job", "status", database_url=sqlite_url)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.endswith(" Set MEMBUDGET_API_KEY.\n")
+        assert run("job", "status", database_url=sqlite_url, api_key="k" * 16).returncode == 0
+
+
 def test_behind_a_gateway_any_address_is_served() -> None:
     settings = read_settings(host="0.0.0.0", port=0, auth="off")
     with serving.bind(settings) as listener:

@@ -1,5 +1,7 @@
 """The profile that fits is the smallest that covers 95 of 100 runs, counted one by one."""
 
+import json
+import shlex
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +13,7 @@ from app.core.needs import USUAL, Choice, Fit, Ledger, Run, choices_of, fit_of
 from app.core.needs_advice import advice
 from app.core.needs_report import CALM, TOO_FEW, Asked, needs_report
 from app.core.policy_documents import layers_for
+from app.core.policy_faults import MAX_TOKENS
 from app.core.policybook import PolicyBook
 from app.core.report_data import from_data, to_data
 from app.core.report_html import html_of
@@ -215,6 +218,13 @@ def test_a_profile_of_its_own_is_not_that_of_another_agent() -> None:
         one.how.split("/profiles/")[1].split('"')[0] for one in advice(fits, CHOICES, "default")
     ]
     assert made == ["a-b", "a-b-2", "own", "own-2", "role-architect-2"]
+
+
+@pytest.mark.parametrize("needed", [190_000, MAX_TOKENS // 2 + 1, MAX_TOKENS])
+def test_a_profile_of_its_own_is_one_that_policy_may_say(needed: int) -> None:
+    (one,) = advice([fit([run(needed)] * 20)], CHOICES, "default")
+    said = json.loads(shlex.split(one.how.splitlines()[0])[-1])
+    assert needed <= said["base_budget"] <= said["max_budget"] <= MAX_TOKENS
 
 
 @pytest.mark.parametrize("agent", HOSTILE)

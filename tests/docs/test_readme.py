@@ -14,6 +14,7 @@ import pytest
 
 from tests.data import REPOSITORY
 from tests.running import served
+from tests.transcripts import session_lines, write_lines
 
 README = REPOSITORY / "README.md"
 THERE = "http://127.0.0.1:8000"
@@ -21,6 +22,10 @@ PATIENCE = 300
 
 FENCE = re.compile(r"^```(?P<kind>\w+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 TYPED = re.compile(r"(?:\w+=\$\()?(?:curl|membudget-server) ")
+OWN_DATA = re.compile(
+    r"uv run membudget-server import ~/\.claude/projects.+"
+    r"uv run membudget-server report --html (?P<page>[\w.]+)"
+)
 PASSING = {
     "id", "created_at", "expires_at", "allocation_id", "timestamp", "at",
     "duration_seconds", "avg_duration_seconds", "since", "until",
@@ -134,6 +139,30 @@ def test_the_answer_that_is_called_whole_is_whole(typed: list[Typed]) -> None:
     first = next(one for one in typed if one.step.kind == "json")
     assert "The answer, whole" in README.read_text("utf-8")
     assert json.loads(first.step.shown).keys() == json.loads(first.said).keys()
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/your-own-data.md"])
+def test_a_transcript_cut_in_a_line_keeps_nobody_from_the_report(page: str, tmp_path: Path) -> None:
+    typed = OWN_DATA.search((REPOSITORY / page).read_text("utf-8"))
+    assert typed is not None
+    write_lines(
+        tmp_path / ".claude" / "projects" / "p" / "one.jsonl", session_lines(), end='\n{"ty'
+    )
+    done = subprocess.run(
+        ["bash", "-c", typed[0].replace("uv run ", "")],
+        cwd=tmp_path,
+        env={
+            **{name: v for name, v in os.environ.items() if not name.startswith("MEMBUDGET_")},
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(tmp_path),
+        },
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert "3 calls imported, 0 duplicates, 1 refused" in done.stdout
+    assert "claude-code" in (tmp_path / typed["page"]).read_text("utf-8")
 
 
 def test_differences_are_seen() -> None:

@@ -206,10 +206,10 @@ def test_hours_long_after_the_last_event_are_not_counted_as_groups(store: Store)
     assert [group.executions for group in found.groups] == [1, 1]
 
 
-def test_more_groups_than_an_answer_holds_are_refused(store: Store) -> None:
+def test_a_window_of_more_hours_than_an_answer_spans_is_refused(store: Store) -> None:
     events = [run("a"), run("b", at=BASE - (MAX_SPANS + 1) * HOUR_US)]
     store.write_now(lambda tx: append_many(tx, "default", [events]))
 
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(InvalidRequest, match="The window spans more than 10,000 hours"):
         ask(store, GroupCache(), "default", "hour")
     assert ask(store, GroupCache(), "default", "day").overall.executions == 2

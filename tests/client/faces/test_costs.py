@@ -269,7 +269,7 @@ def test_a_run_may_be_watched_for_other_levels_and_by_those_without_a_budget(
 
 @pytest.mark.parametrize("run_id", ["novel/7", "n" * 201, "*"])
 def test_a_run_whose_name_no_budget_can_have_says_so(
-    home: str, run_id: str, capfd: pytest.CaptureFixture[str]
+    where: str, home: str, run_id: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     tracker = CostTracker(1, run_id=run_id, workspace=home)
     tracker.record_cost("gpt-4o", 200_000, 0)
