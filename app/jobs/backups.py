@@ -72,13 +72,12 @@ def standing(backups: Backups, interval: timedelta) -> Callable[[int], Awaitable
 
     async def tell(now: int) -> JobLine:
         last = await backups.last_at()
-        due = await backups.due_at(interval, moment(now)) if interval else None
         return JobLine(
             name="backup",
             schedule=f"every {interval}, if anything was written" if interval else "on demand",
             is_on=bool(interval),
             last_run=None if last is None else _run(micros(last), backups.error),
-            next_run=None if due is None else max(micros(due), now),
+            next_run=max(micros(last + interval) if last else now, now) if interval else None,
         )
 
     return tell

@@ -8,10 +8,12 @@ import base64
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from time import sleep
 from typing import Any
 
 from pydantic_core import to_json
 from sqlalchemy import LargeBinary, Table, and_, delete, func, select
+from sqlalchemy.exc import OperationalError
 
 from app.core.backups import damaged
 from app.store import policies
@@ -42,6 +44,14 @@ CARRIED = tuple(t for t in metadata.sorted_tables if t not in (*DERIVED, *STAYIN
 
 REFUSALS = ("IntegrityError", "DataError", "ProgrammingError")
 """What databases say of rows that they cannot keep."""
+
+LOCK_MILLISECONDS = 250
+"""How long a restore waits for one table: PostgreSQL looks for deadlocks after a second, and might
+end a writer instead."""
+LOCK_TRIES = 12
+LOCK_PAUSE_SECONDS = 0.05
+LOCK_REFUSALS = ("55P03", "40P01")
+"""SQLSTATEs: a lock was not had in time, or a deadlock."""
 
 Convert = Callable[[Any], Any]
 
@@ -108,10 +118,26 @@ def _table_of(entry: Any) -> tuple[Table, list[tuple[int, Convert]]]:
 
 
 def lock(tx: Tx) -> None:
-    """Let nobody else write until this transaction ends; readers go on."""
-    if not tx.is_sqlite:  # there the transaction has the only writer's lock
-        names = ", ".join(sorted(metadata.tables))
-        tx.connection.exec_driver_sql(f"LOCK TABLE {names} IN EXCLUSIVE MODE")
+    """Let nobody else write until this transaction ends; readers go on.
+
+    Writers take tables in orders of their own: whoever waits for one of them long may be what they
+    wait for, lets go of all, and tries again. Errors: those of the last try.
+    """
+    if tx.is_sqlite:  # there the transaction has the only writer's lock
+        return
+    names = ", ".join(sorted(metadata.tables))
+    for left in reversed(range(LOCK_TRIES)):
+        try:
+            with tx.connection.begin_nested():
+                tx.connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_MILLISECONDS}")
+                tx.connection.exec_driver_sql(f"LOCK TABLE {names} IN EXCLUSIVE MODE")
+        except OperationalError as error:
+            if left == 0 or getattr(error.orig, "sqlstate", "") not in LOCK_REFUSALS:
+                raise
+            sleep(LOCK_PAUSE_SECONDS)
+        else:
+            tx.connection.exec_driver_sql("SET LOCAL lock_timeout TO DEFAULT")
+            return
 
 
 def replace(tx: Tx, lines: Iterable[bytes]) -> dict[str, int]:
