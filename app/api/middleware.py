@@ -32,6 +32,7 @@ SECONDS = Histogram(
 
 UPLOAD_SUFFIX = "/import"
 MOST_DIGITS = 19
+"""Of a length: one of more is too large however it goes on."""
 
 
 class Edge:
@@ -214,7 +215,7 @@ def _read_head(scope: Scope) -> tuple[int | None, bytes | None, bool]:
     length, secret, is_encoded = None, None, False
     for name, value in scope["headers"]:
         if name == b"content-length":
-            length = int(value) if value.isdigit() and len(value) < MOST_DIGITS else None
+            length = int(value.lstrip(b"0")[:MOST_DIGITS] or b"0") if value.isdigit() else None
         elif name == b"authorization":
             scheme, _, shown = value.partition(b" ")
             secret = (shown.strip() or None) if scheme.lower() == b"bearer" else None

@@ -2,7 +2,8 @@
 
 from starlette.convertors import PathConvertor, register_url_convertor
 
-_CONTROL = r"\x00-\x1f\x7f"
+_CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+"""Signs that steer a terminal or end a line: of C0 and C1, and Unicode's two."""
 _UNSEEN = r"\s\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"
 """Blanks, and signs that only say how others are drawn."""
 

@@ -52,7 +52,7 @@ REFUSALS = {
         431,
         "Request Header Fields Too Large",
         "header_too_large",
-        f"A request has at most {HEADERS} headers of {HEAD_BYTES // 1024} KiB; send fewer.",
+        f"A request's head has at most {HEADERS} headers and {HEAD_BYTES // 1024} KiB; send less.",
     ),
 }
 """Answers to what never became a request, whole."""
@@ -125,8 +125,9 @@ class JoinedTransport:
 class JoinedProtocol(HttpToolsProtocol):
     """uvicorn's protocol on such a transport, with bounds on heads and on patience.
 
-    A head is at most `HEAD_BYTES` and `HEADERS`, and is there within `HEAD_SECONDS`; a body comes
-    at `LEAST_RATE` after `GRACE_SECONDS`; an answer that a client does not take is not kept for it.
+    A head is at most `HEAD_BYTES` and `HEADERS`, and is there within `HEAD_SECONDS`; so is what
+    stands between the parts of a body, and after it. A body comes at `LEAST_RATE` after
+    `GRACE_SECONDS`; an answer that a client does not take is not kept for it.
     """
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -136,7 +137,8 @@ class JoinedProtocol(HttpToolsProtocol):
         self._joined = JoinedTransport(self.transport, self.loop)
         self.transport = cast(asyncio.Transport, self._joined)
         self._is_in_head = self._is_in_body = self._is_too_large = False
-        self._began, self._got, self._chunk = 0.0, 0, 0
+        self._began, self._got, self._chunk, self._aside = 0.0, 0, 0, 0
+        self._has_fed = False
         self._watch: asyncio.TimerHandle | None = None
         self._untaken: asyncio.TimerHandle | None = None
         self.timeout_keep_alive_task = self.loop.call_later(
@@ -154,14 +156,16 @@ class JoinedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; what is not whole after them is watched."""
-        self._chunk = len(data)
+        self._chunk, self._has_fed = len(data), False
         super().data_received(data)
         if self._is_in_head or self._is_in_body:
             self._got += len(data)
+            self._aside = 0 if self._has_fed else self._aside + len(data)
             if self._watch is None:
                 self._began = self.loop.time()
                 self._watch = self.loop.call_later(WATCH_SECONDS, self._judge)
-            if self._is_in_head and self._got > HEAD_BYTES and not self.transport.is_closing():
+            held = self._got if self._is_in_head else self._aside
+            if held > HEAD_BYTES and not self.transport.is_closing():
                 self._refuse(431)
         elif self._watch is not None:
             self._watch.cancel()
@@ -169,8 +173,18 @@ class JoinedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._is_in_head, self._is_in_body, self._got = True, False, 0
+        self._is_in_head, self._is_in_body, self._got, self._aside = True, False, 0, 0
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; those that follow a body (trailers) are of no use to us, and not kept."""
+        if not self._is_in_body:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body, and not of what stands around its chunks."""
+        self._has_fed = True
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         """A head is whole: refuse one that is too large, or does not name one host."""
@@ -178,7 +192,8 @@ class JoinedProtocol(HttpToolsProtocol):
         headers = self.headers
         is_large = self._chunk > HEAD_BYTES or self._got
         if len(headers) > HEADERS or (
-            is_large and sum(len(name) + len(value) for name, value in headers) > HEAD_BYTES
+            is_large
+            and sum(len(name) + len(value) for name, value in headers) + len(self.url) > HEAD_BYTES
         ):
             self._is_too_large = True
             raise ValueError("the head is too large")  # the parser stops, and we are told

@@ -19,7 +19,7 @@ MAX_SECONDS = 31_536_000
 NANO = 1_000_000_000
 
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,150}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _MILLISECONDS = 100_000_000_000
 """Numbers from here on are milliseconds since 1970, not seconds."""
 

@@ -142,6 +142,7 @@ def _is_seen(text: str) -> bool:
 def _is_printable(text: str, *, allowed: str = "") -> bool:
     return not any(
         (ord(mark) < 32 and mark not in allowed)
+        or (mark in "\u2028\u2029" and "\n" not in allowed)
         or 127 <= ord(mark) < 160
         or 0xD800 <= ord(mark) < 0xE000
         for mark in text

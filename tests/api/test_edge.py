@@ -58,6 +58,7 @@ async def test_a_method_that_a_path_does_not_take(
     assert named - {"HEAD", "OPTIONS"} == allowed
 
 
+BREAKING = ["a\u009b2Jb", "a\u0085b", "a\u2028b", "a\x1bb", "a\nb"]
 UNSEEN = [" ", "   ", "\u202e", "\u200b", "\ufeff", " \u2067 "]
 RUN: dict[str, Any] = {"agent": "a", "budget_tokens": 9, "used_tokens": 1}
 PROFILE = {"base_budget": 1, "max_budget": 1, "scope_weights": {"global": 1}}
@@ -85,6 +86,18 @@ async def test_a_name_that_nobody_sees(light_client: httpx.AsyncClient, name: st
         assert_problem(await light_client.put(path, json={"usd": 1, "window": "day"}), 422)
     answer = await light_client.get("/usage", params={"workspace": name})
     assert_problem(answer, 422)
+
+
+@pytest.mark.parametrize("name", BREAKING, ids=ascii)
+async def test_a_name_that_steers_a_terminal(light_client: httpx.AsyncClient, name: str) -> None:
+    for field in ("agent", "workspace", "project", "user", "run_id", "model", "stage", "id"):
+        answer = await light_client.post("/usage", json={**RUN, field: name})
+        assert_problem(answer, 422)
+        assert "without control characters" in answer.text or "one line" in answer.text
+    answer = await light_client.post("/keys", json={"name": name, "scopes": ["admin"]})
+    assert_problem(answer, 422)
+    file = {"profiles": {name: PROFILE}}
+    assert_problem(await light_client.post("/config/import", json=file), 422, "invalid_policy")
 
 
 @pytest.mark.parametrize("name", [".", "..", " .\u200b"], ids=ascii)
@@ -134,6 +147,12 @@ async def test_head_is_no_fault(light_client: httpx.AsyncClient) -> None:
         b'{"agent": "x", "memories": [{"id": "m", "tokens": 1, "metadata": {"a": NaN}}]}',
         b'{"agent": "x", "memories": [{"id": "m", "tokens": 1, "relevance": NaN}]}',
         b'{"agent": "x", "context": {"other": -Infinity}}',
+        b'{"agent": "x", "context": {"other": 1e400}}',
+        b'{"agent": "x", "context": {"other": [{"deep": -1e400}]}}',
+        b'{"agent": "x", "context": {"other": 1' + b"0" * 400 + b".0}}",
+        b'{"agent": "x", "memories": [{"id": "m", "tokens": 1, "metadata": {"a": 1e400}}]}',
+        b'{"agent": "x", "memories": [{"id": "m", "tokens": 1, "metadata": {"a": [1e400]}}]}',
+        b'{"agent": "x", "memories": [{"id": "m", "tokens": 1, "other": {"a": 1e400}}]}',
         b'{"agent": "x", "context": {"other": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
         b"[" * 1_000_000,
         b'{"agent": "x", "max_tokens": ' + b"9" * 100_000 + b"}",

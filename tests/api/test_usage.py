@@ -337,6 +337,8 @@ async def test_a_broken_cloudevent_is_refused(light_client: httpx.AsyncClient) -
     for body in broken:
         answer = await light_client.post("/usage", content=json.dumps(body), headers=headers)
         assert_problem(answer, 422)
+    endless = json.dumps(envelope(extension="x")).replace('"x"', "1e400")
+    assert_problem(await light_client.post("/usage", content=endless, headers=headers), 422)
     assert await listed(light_client) == []
 
 

@@ -151,17 +151,65 @@ def test_the_log_says_how_often_it_was_silent(
     "parts",
     [
         (b"GET /healthz HTTP/1.1\r\n" + HOST + b"x: " + b"a" * 70_000 + b"\r\n\r\n",),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n",),
         (b"GET /healthz HTTP/1.1\r\n" + HOST + b"x: a\r\n" * 201 + b"\r\n",),
         (b"GET /healthz HTTP/1.1\r\n" + HOST, *[b"x: " + b"a" * 9_000 + b"\r\n"] * 20),
         (b"GET /healthz HTTP/1.1\r\n" + HOST, *[b"x: " + b"a" * 9_000 + b"\r\n"] * 8, b"\r\n"),
     ],
-    ids=["one large", "many", "without an end", "in pieces"],
+    ids=["one large", "a long path", "many", "without an end", "in pieces"],
 )
 async def test_a_head_has_bounds(address: Address, parts: tuple[bytes, ...]) -> None:
     answer = await say(address, *parts, pause=0.01)
     assert answer == b"" or problem_in(answer) == (431, "header_too_large")
     fine = b"GET /healthz HTTP/1.1\r\n" + HOST + CLOSE + b"x: a\r\n" * 150 + b"\r\n"
     assert (await say(address, fine)).startswith(b"HTTP/1.1 200")
+
+
+CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
+WHOLE = b"11\r\n" + b'{"max_tokens": 1}' + b"\r\n0\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begins", "goes_on"),
+    [(b"0\r\n", b"x: a\r\n"), (b"0\r\nx: ", b"a"), (b"2;", b"a"), (WHOLE, b"x: a\r\n")],
+    ids=["trailers", "one trailer", "a chunk's extension", "trailers after a good body"],
+)
+async def test_what_stands_beside_a_body_has_bounds(
+    address: Address, begins: bytes, goes_on: bytes
+) -> None:
+    head = b"POST /allocate HTTP/1.1\r\n" + HOST + CHUNKED
+    many = goes_on * (16_384 // len(goes_on))
+    answer = await say(address, head + begins, *[many] * 6, pause=0.01)
+    assert answer == b"" or problem_in(answer) == (431, "header_too_large")
+
+
+async def test_trailers_are_not_kept(light_service: Running) -> None:
+    head = b"POST /allocate HTTP/1.1\r\n" + HOST + CLOSE + CHUNKED
+    async with listening(light_service) as (address, server):
+        _, writer = await asyncio.open_connection(*address)
+        writer.write(head + WHOLE + b"x: a\r\n" * 1_000)
+        await until(lambda: any(one.cycle for one in server.server_state.connections))
+        (connection,) = server.server_state.connections
+        kept = list(connection.headers)
+        writer.close()
+        answer = await say(address, head + WHOLE + b"x: a\r\n\r\n")
+    assert (b"x", b"a") not in kept
+    assert answer.startswith(b"HTTP/1.1 201")
+
+
+@pytest.mark.parametrize("length", [10**18 - 1, 2**63, 2**64 - 1])
+async def test_a_length_beyond_all_bounds_is_refused_at_once(address: Address, length: int) -> None:
+    declared = b"content-length: %d\r\n\r\n" % length
+    for path in (b"/usage", b"/usage/import"):
+        answer = await say(address, b"POST " + path + b" HTTP/1.1\r\n" + HOST + declared)
+        assert problem_in(answer) == (413, "body_too_large")
+
+
+async def test_zeros_before_a_length_mean_nothing(address: Address) -> None:
+    body = b'{"max_tokens": 1}'
+    for zeros in (1, 30, 6_000):
+        raw = post("/allocate", body).replace(b"length: ", b"length: " + b"0" * zeros)
+        assert (await say(address, raw)).startswith(b"HTTP/1.1 201")
 
 
 @pytest.mark.usefixtures("hasty")

@@ -83,6 +83,7 @@ def test_columns_of_json_may_be_texts_of_texts() -> None:
         (about() | {"end_user": "a person"}, "litellm"),
         (about(agent={"not": "a name"}), "litellm"),
         (about(agent="a\nb"), "litellm"),
+        (about(agent="a\x9bb"), "litellm"),
     ],
 )
 def test_who_asked(row: dict[str, Any], agent: str) -> None:

@@ -283,6 +283,7 @@ def test_any_id_makes_an_id_that_can_be_kept(id_: str) -> None:
         ("", None),
         ("/a*b", None),
         ("/a\nb", None),
+        ("/a\x9b2Jb", None),
         (None, None),
         (7, None),
     ],

@@ -1,12 +1,12 @@
 """Say what requests about allocations look like on the wire."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.schemas.common import AgentName, Label, Name, ShortText, Task, Tier, Tokens, Workspace
-from app.api.schemas.counts import RawUsage, counts_in
+from app.api.schemas.counts import Finite, RawUsage, counts_in
 from app.api.schemas.memories import Embedding
 from app.api.schemas.usage import Cost, nano
 from app.core.allocation import Allocation, Request
@@ -36,6 +36,7 @@ class ContextIn(BaseModel):
     """What the caller knows about the task; other members are ignored."""
 
     model_config = _OPEN
+    __pydantic_extra__: dict[str, Finite] = Field(init=False)
 
     agent_count: Annotated[int, Field(ge=0, le=1_000_000)] = 1
     previous_complexity: Tier | None = None
@@ -72,6 +73,7 @@ class CandidateIn(BaseModel):
     """A memory that could be loaded; search results of memory servers are taken as they are."""
 
     model_config = _OPEN
+    __pydantic_extra__: dict[str, Finite] = Field(init=False)
 
     id: Label | Annotated[int, Field(ge=0)]
     text: Annotated[str, Field(max_length=5_000_000)] | None = None
@@ -97,7 +99,7 @@ class CandidateIn(BaseModel):
     group: Label | None = None
     expires_at: datetime | None = None
     embedding: Embedding | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: dict[str, Finite] | None = None
 
     def words(self) -> str | None:
         """The text, whatever the sender calls it."""

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from app.api.schemas.counts import Finite
 from app.api.schemas.usage import FIELDS, MAX_BATCH, UsageEventIn
 from app.api.strict import check_once
 from app.core.ids import base32
@@ -17,6 +18,7 @@ class CloudEvent(BaseModel):
     """The envelope; `source` and `id` together say which event it is."""
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+    __pydantic_extra__: dict[str, Finite] = Field(init=False)
 
     specversion: Literal["1.0"]
     id: Annotated[str, Field(min_length=1, max_length=2_000)]

@@ -14,15 +14,29 @@ from app.core.raw_usage import read_usage
 MAX_METADATA = 65_536
 
 
-def bounded(value: dict[str, Any]) -> dict[str, Any]:
-    """The value, if it is not too large. Errors: ValueError."""
+def _written(value: Any) -> str:
     try:
-        size = len(json.dumps(value, allow_nan=False))
+        return json.dumps(value, allow_nan=False)
     except ValueError as error:
         raise ValueError("numbers must be finite") from error
-    if size > MAX_METADATA:
+
+
+def bounded(value: dict[str, Any]) -> dict[str, Any]:
+    """The value, if it is not too large. Errors: ValueError."""
+    if len(_written(value)) > MAX_METADATA:
         raise ValueError(f"at most {MAX_METADATA:,} characters of JSON")
     return value
+
+
+def finite(value: Any) -> Any:
+    """The value, if no number in it is beyond all bounds. Errors: ValueError."""
+    if isinstance(value, float | dict | list):
+        _written(value)
+    return value
+
+
+Finite = Annotated[Any, AfterValidator(finite)]
+"""Whatever a caller adds of its own; of JSON, where 1e400 is a number and no infinity."""
 
 
 RawUsage = Annotated[dict[str, Any], AfterValidator(bounded)]

@@ -9,6 +9,8 @@ from membudget._timing import Finished
 
 LONGEST_TYPE, LONGEST_NAME, LONGEST_RUN = 100, 200, 400
 MOST_DEPENDENCIES = 64
+BREAKING = frozenset({"Cc", "Zl", "Zp"})
+"""What no name may hold, by Unicode's categories: signs of control and ends of lines."""
 
 
 def wired_all(ended: Iterable[tuple[str, Finished]], wall: float) -> list[dict[str, Any]]:
@@ -45,6 +47,6 @@ def fit(text: str, longest: int) -> str:
     """A name as the service takes one: what can be printed of it, as far as there is room; empty
     where that is nothing to be seen."""
     text = text.encode(errors="replace").decode()
-    text = "".join(sign for sign in text if sign >= " " and sign != "\x7f")[:longest]
+    text = "".join(sign for sign in text if category(sign) not in BREAKING)[:longest]
     is_seen = any(not sign.isspace() and category(sign) != "Cf" for sign in text)
     return text if is_seen else ""

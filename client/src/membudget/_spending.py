@@ -31,7 +31,7 @@ from membudget.client import Client
 LEVELS = frozenset(level.value for level in CostAlertLevel)
 LONGEST_STAGE = 400
 LONGEST_TOLD = 60
-NAMES_A_BUDGET = re.compile(r"[^/*\x00-\x1f\x7f]{1,200}")
+NAMES_A_BUDGET = re.compile(r"[^/*\x00-\x1f\x7f-\x9f\u2028\u2029]{1,200}")
 Counts = tuple[int, int, int]
 """Tokens sent (cached ones included), answered, and cached."""
 
