@@ -22,7 +22,7 @@ class Forked:
 
     def __init__(self, status: socket.socket, stdout: IO[bytes]) -> None:
         self._status = status
-        self.pid = int.from_bytes(status.recv(8), "big")
+        self.pid = _number(status)
         self.returncode: int | None = None
         self.stdout = stdout
 
@@ -38,11 +38,9 @@ class Forked:
         if self.returncode is None:
             self._status.settimeout(timeout)
             try:
-                told = self._status.recv(8)
+                self.returncode = _number(self._status)
             except (TimeoutError, BlockingIOError):
                 raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0) from None
-            assert told, "the process that starts others has died"
-            self.returncode = int.from_bytes(told, "big", signed=True)
             self._status.close()
         return self.returncode
 
@@ -110,6 +108,12 @@ def run(
         watch.cancel()
         stderr.seek(0)
         return subprocess.CompletedProcess(list(words), code, said.decode(), stderr.read().decode())
+
+
+def _number(status: socket.socket) -> int:
+    told = status.recv(8)
+    assert told, "the process that starts others has died"
+    return int.from_bytes(told, "big", signed=True)
 
 
 @cache

@@ -34,6 +34,19 @@ class Reported:
     counts: Counts
     service: Service = "standard"
 
+    def fields(self) -> dict[str, Any]:
+        """The counts by the names that an event has for them."""
+        counts = self.counts
+        return {
+            "input_tokens": counts.input,
+            "output_tokens": counts.output,
+            "cached_tokens": counts.cached,
+            "cache_write_tokens": counts.cache_write or None,
+            "cache_write_1h_tokens": counts.cache_write_1h or None,
+            "reasoning_tokens": counts.reasoning or None,
+            "service": None if self.service == "standard" else self.service,
+        }
+
 
 def read_usage(raw: Raw) -> Reported:
     """The counts of a provider's usage object, or of the whole response that holds it.

@@ -80,17 +80,8 @@ def counts_in(given: Mapping[str, Any], *loc: str | int) -> dict[str, Any]:
             error.detail,
             errors=[{**one, "loc": ["body", *loc, *one["loc"][1:]]} for one in error.errors],
         ) from error
-    counts = reported.counts
-    return {
-        "input_tokens": counts.input,
-        "output_tokens": counts.output,
-        "cached_tokens": counts.cached,
-        "cache_write_tokens": counts.cache_write or None,
-        "cache_write_1h_tokens": counts.cache_write_1h or None,
-        "reasoning_tokens": counts.reasoning or None,
-        "service": said("service")
-        or (None if reported.service == "standard" else reported.service),
-    }
+    fields = reported.fields()
+    return {**fields, "service": said("service") or fields["service"]}
 
 
 def priced(

@@ -182,6 +182,19 @@ def posting(
     )
 
 
+def putting(
+    path: str, body: Any, read_: Callable[[Answer], T], params: Mapping[str, str]
+) -> Call[T]:
+    return Call(
+        method="PUT",
+        path=path,
+        read=read_,
+        params=params,
+        headers={"Content-Type": JSON},
+        content=encode(body),
+    )
+
+
 def deleting(path: str, params: Mapping[str, str]) -> Call[None]:
     return Call(method="DELETE", path=path, read=nothing, params=params)
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from membudget import results
-from membudget._answers import JSON, many, one
-from membudget._calls import Builder, Call, Listing, deleting, encode, getting, part, posting, said
+from membudget._answers import many, one
+from membudget._calls import Builder, Call, Listing, deleting, getting, part, posting, putting, said
 
 BREAKDOWN = "/costs/breakdown"
 
@@ -50,13 +50,9 @@ class CostRequests(Builder):
         self, name: str, budget: Mapping[str, Any], workspace: str | None
     ) -> Call[results.CostBudget]:
         """PUT /costs/budgets/{name}."""
-        return Call(
-            method="PUT",
-            path=f"/costs/budgets/{part(name)}",
-            read=one(results.CostBudget),
-            params=self._params({"workspace": workspace}),
-            headers={"Content-Type": JSON},
-            content=encode(said(budget)),
+        params = self._params({"workspace": workspace})
+        return putting(
+            f"/costs/budgets/{part(name)}", said(budget), one(results.CostBudget), params
         )
 
     def delete_cost_budget(self, name: str, workspace: str | None) -> Call[None]:
@@ -79,13 +75,9 @@ class CostRequests(Builder):
         self, model: str, price: Mapping[str, Any], workspace: str | None
     ) -> Call[results.StatedPrice]:
         """PUT /costs/prices/{model}."""
-        return Call(
-            method="PUT",
-            path=f"/costs/prices/{part(model)}",
-            read=one(results.StatedPrice),
-            params=self._params({"workspace": workspace}),
-            headers={"Content-Type": JSON},
-            content=encode(said(price)),
+        params = self._params({"workspace": workspace})
+        return putting(
+            f"/costs/prices/{part(model)}", said(price), one(results.StatedPrice), params
         )
 
     def delete_price(self, model: str, workspace: str | None) -> Call[None]:

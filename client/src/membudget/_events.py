@@ -57,17 +57,7 @@ def _counted(usage: Mapping[str, Any] | None) -> dict[str, Any]:
     """What a provider reported, in the counts that a line has."""
     if usage is None:
         return {}
-    reported = _core.raw_usage.read_usage(usage)
-    counts = reported.counts
-    return {
-        "input_tokens": counts.input,
-        "output_tokens": counts.output,
-        "cached_tokens": counts.cached,
-        "cache_write_tokens": counts.cache_write or None,
-        "cache_write_1h_tokens": counts.cache_write_1h or None,
-        "reasoning_tokens": counts.reasoning or None,
-        "service": None if reported.service == "standard" else reported.service,
-    }
+    return _core.raw_usage.read_usage(usage).fields()
 
 
 def event_id_of(allocation_id: str) -> str:

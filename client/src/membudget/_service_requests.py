@@ -26,10 +26,10 @@ from membudget._calls import (
     Call,
     Listing,
     deleting,
-    encode,
     getting,
     part,
     posting,
+    putting,
 )
 
 PROMISED = {"profiles": "base_budget", "agents": "profile", "workspaces": "workspace_id"}
@@ -125,14 +125,7 @@ class ServiceRequests(Builder):
         self, path: str, entry: Mapping[str, Any], workspace: str | None
     ) -> Call[Mapping[str, Any]]:
         """PUT one entry of policy."""
-        return Call(
-            method="PUT",
-            path=path,
-            read=entry_at(path),
-            params=self._home(path, workspace),
-            headers={"Content-Type": JSON},
-            content=encode(entry),
-        )
+        return putting(path, entry, entry_at(path), self._home(path, workspace))
 
     def delete_entry(self, path: str, workspace: str | None) -> Call[None]:
         """DELETE one entry of policy."""

@@ -48,6 +48,19 @@ def away(desk: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "http://127.0.0.1:9"
 
 
+@pytest.fixture(params=["service", "away"])
+def where(request: pytest.FixtureRequest) -> str:
+    """A service is at the address, or nobody is."""
+    found: str = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def home(request: pytest.FixtureRequest) -> str:
+    """A workspace of the test's own."""
+    return f"ws-{abs(hash(request.node.nodeid)) % 10**12}"
+
+
 @pytest.fixture
 def tree(desk: Path) -> Path:
     """The real memory tree, usage log and profiles in the working folder."""

@@ -16,19 +16,6 @@ from tests.client.proxy import Handler, every_second, proxied
 INFO, WARNING, CRITICAL, EXCEEDED = CostAlertLevel
 
 
-@pytest.fixture
-def home(request: pytest.FixtureRequest) -> str:
-    """A workspace of the test's own."""
-    return f"costs-{abs(hash(request.node.nodeid)) % 10**12}"
-
-
-@pytest.fixture(params=["service", "away"])
-def where(request: pytest.FixtureRequest) -> str:
-    """A service is at the address, or nobody is."""
-    found: str = request.getfixturevalue(request.param)
-    return found
-
-
 def test_the_snippet_of_the_originals_runs(where: str) -> None:
     # 004, "Cost Optimization Usage"
     cost_tracker = CostTracker(

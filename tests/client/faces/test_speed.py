@@ -18,19 +18,6 @@ from membudget import (
 from tests.data import REPOSITORY
 
 
-@pytest.fixture
-def home(request: pytest.FixtureRequest) -> str:
-    """A workspace of the test's own."""
-    return f"speed-{abs(hash(request.node.nodeid)) % 10**12}"
-
-
-@pytest.fixture(params=["service", "away"])
-def where(request: pytest.FixtureRequest) -> str:
-    """A service is at the address, or nobody is."""
-    found: str = request.getfixturevalue(request.param)
-    return found
-
-
 def test_the_profiler_s_snippet_of_the_originals_runs(where: str) -> None:
     # 004, "Performance Optimization Usage"
     profiler = PerformanceProfiler()
