@@ -1,7 +1,7 @@
 """Wire the house: the only place that opens the store, the policies and the routes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -51,8 +51,10 @@ from app.api.scopes import describe_scopes
 from app.flows.authenticate import Doorkeeper, keep_noting, note
 from app.flows.backup import Backups
 from app.flows.follow_policies import follow
+from app.flows.record_lists import LongLists
 from app.flows.run_jobs import Jobs
 from app.gateways.backups import BackupFolder
+from app.gateways.beside import Beside
 from app.gateways.prices import PriceList
 from app.gateways.thinking import Thinking
 from app.gateways.tokens import TokenCounter
@@ -83,12 +85,15 @@ HOT = (("POST", "/allocate"), ("POST", "/usage"))
 """What agents call on every run: answered without the router."""
 
 
-def create_app(settings: Settings, *, keeps_time: bool = True) -> FastAPI:
+def create_app(
+    settings: Settings, *, keeps_time: bool = True, reader: Sequence[str] = ()
+) -> FastAPI:
     """The service as an ASGI application; it opens the database when it starts.
 
-    `keeps_time`: it runs jobs when they are due, if the settings say so.
+    `keeps_time`: it runs jobs when they are due, if the settings say so. `reader`: the command that
+    starts a process which reads long lists of events, once they come.
     """
-    house = furnish(settings)
+    house = furnish(settings, reader=reader)
     store = house.store
     new_backup_id = partial(house.new_id, "bak", SYSTEM)
 
@@ -123,6 +128,8 @@ def create_app(settings: Settings, *, keeps_time: bool = True) -> FastAPI:
                 if interval and house.backups.has_changes:
                     await back_up(house.backups, now=clock.now, new_id=new_backup_id)
             finally:
+                if house.lists is not None:
+                    await house.lists.close()
                 await to_thread.run_sync(store.close)
                 house.texts.shared.close()
                 log.info("stopped")
@@ -188,7 +195,7 @@ def _edge_of(app: FastAPI, house: House, settings: Settings) -> Callable[[ASGIAp
     )
 
 
-def furnish(settings: Settings) -> House:
+def furnish(settings: Settings, *, reader: Sequence[str] = ()) -> House:
     """What the service is made of, nothing of it open yet."""
     admin_key = None if settings.admin_key is None else settings.admin_key.get_secret_value()
     store = Store(
@@ -199,6 +206,7 @@ def furnish(settings: Settings) -> House:
     shelf, counter, prices = PolicyShelf(shipped()), TokenCounter(), PriceList()
     backups = Backups(store, BackupFolder(backup_folder(settings)), keep=settings.backup_keep)
     zone = ZoneInfo(settings.timezone)
+    costs = CostShelf(prices.price)
     cache = GroupCache()
     handlers = {
         **{
@@ -222,7 +230,8 @@ def furnish(settings: Settings) -> House:
         cache=cache,
         texts=TextCache(hot_store(settings)),
         prices=prices,
-        costs=CostShelf(prices.price),
+        costs=costs,
+        lists=LongLists(store, Beside(reader), shelf.identify, costs) if reader else None,
         grades=shipped_grades(),
         tokens=counter,
         thinking=Thinking(),

@@ -1,5 +1,6 @@
 """Read how the process runs from the environment, once."""
 
+import os
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -64,6 +65,10 @@ class Settings(BaseSettings):
     upload_limit_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
     """Largest file of an import."""
 
+    reader_process: Literal["auto", "on", "off"] = "auto"
+    """Whether long lists of usage events are read in a process of its own, which is started when
+    they come and ended after five minutes without: `auto` where there are two processors."""
+
     write_queue_limit: int = Field(default=50_000, ge=1)
     """Writes that may wait for their commit; beyond it the answer is 503 with Retry-After."""
 
@@ -114,6 +119,13 @@ class Settings(BaseSettings):
         return {"on": True, "off": False, "auto": None}[self.auth]
 
     @property
+    def reads_beside(self) -> bool:
+        """Whether long lists are read in a process of its own."""
+        if self.reader_process == "auto":
+            return _processors() > 1
+        return self.reader_process == "on"
+
+    @property
     def key(self) -> str | None:
         """The key that commands show to a running service."""
         key = self.api_key or self.admin_key
@@ -141,3 +153,9 @@ class Settings(BaseSettings):
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise ValueError(f"{value!r} is not an IANA time zone such as Europe/Berlin") from error
         return value
+
+
+def _processors() -> int:
+    """How many processors this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)  # Linux knows
+    return (os.cpu_count() or 1) if allowed is None else len(allowed(0))

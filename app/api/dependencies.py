@@ -14,6 +14,7 @@ from app.core.errors import DomainError
 from app.core.model_choice import Grade
 from app.core.windows import micros
 from app.flows.backup import Backups
+from app.flows.record_lists import LongLists
 from app.flows.run_jobs import Jobs
 from app.gateways.prices import PriceList
 from app.gateways.thinking import Thinking
@@ -46,6 +47,8 @@ class House:
     backups: Backups
     jobs: Jobs
     ring: KeyRing
+    lists: LongLists | None = None
+    """Reads long lists of usage events in a process beside; None: they are read here."""
     now: clock.Now = clock.now
     new_id: clock.NewId = clock.new_id
     new_secret: clock.NewSecret = clock.new_secret
@@ -54,7 +57,7 @@ class House:
         self, workspace: str, agent: str, agent_type: str | None = None
     ) -> tuple[str, str | None]:
         """The full name of an agent that reports usage, and its profile if it has one."""
-        return self.shelf.book(workspace).identify(agent, agent_type)
+        return self.shelf.identify(workspace, agent, agent_type)
 
     def forget(self) -> None:
         """Forget what was read from rows that have been replaced, and read policy anew."""

@@ -22,6 +22,11 @@ def asked_by(key: Key) -> Iterator[None]:
         _asking.reset(token)
 
 
+def bearer() -> Key | None:
+    """The key of the request, where it is bound to workspaces."""
+    return _asking.get()
+
+
 def home() -> str:
     """The workspace of a request that names none. Errors: WorkspaceNeeded."""
     return home_of(_asking.get())

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -56,7 +57,17 @@ def check_once(raw: bytes, read: object) -> None:
     comes no more often than there are keys in what was read, none came twice; everything else is
     looked at closely, which takes longer.
     """
-    if raw.translate(None, _BLANKS).count(b'":') != _keys_in(read):
+    _check_once(raw, _keys_in(read))
+
+
+def check_list_once(raw: bytes, read: Sequence[Mapping[str, Any]], holders: Sequence[str]) -> None:
+    """`check_once` for a list of objects that have others only in the fields `holders`."""
+    parts = [part for one in read for name in holders if (part := one.get(name))]
+    _check_once(raw, sum(map(len, read)) + _keys_in(parts))
+
+
+def _check_once(raw: bytes, keys: int) -> None:
+    if raw.translate(None, _BLANKS).count(b'":') != keys:
         json.loads(raw or b"null", object_pairs_hook=_once, parse_int=len, parse_float=len)
 
 

@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
 
+from app.commands.beside import COMMAND
 from app.commands.trouble import MISUSED, Say, Trouble, plainly, require_folder, sqlite_file
 from app.commands.wire import JoinedProtocol
 from app.main import create_app
@@ -89,7 +90,7 @@ def serve(settings: Settings, *, say: Say, warn: Say) -> None:
         require_key(settings, listener)
         host, port = reachable(listener)
         here = settings.model_copy(update={"host": host, "port": port})
-        app = create_app(here)
+        app = create_app(here, reader=COMMAND if settings.reads_beside else ())
         url = f"http://{host}:{port}"
         server = Server(
             configure(app, shutdown_seconds=settings.shutdown_seconds),

@@ -1,6 +1,6 @@
 """State what a workspace pays for a model where that is not what is published."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from decimal import Decimal
 
@@ -66,6 +66,22 @@ def price_at(override: Override, at: int, service: Service, workspace: str) -> P
         served = price if changes is None else _with(price, changes)
         steps.append(Step(above=above, rates=_rates(served)))
     return Price(steps=tuple(steps), version=f"override {workspace} {override.version}")
+
+
+Stated = Mapping[str, Mapping[str, Override]]
+"""What workspaces state, each by the model's name in lower case."""
+
+
+def stated_price(
+    stated: Stated, workspaces: Iterable[str], model: str, at: int, service: Service
+) -> Price | None:
+    """The price of the first workspace that states one for a moment."""
+    for home in workspaces:
+        override = stated[home].get(model.lower()) if home in stated else None
+        found = None if override is None else price_at(override, at, service, home)
+        if found is not None:
+            return found
+    return None
 
 
 def _with(price: ListPrice, changes: ListPrice) -> ListPrice:

@@ -1,28 +1,14 @@
 """Book usage events: each once, a list whole or not at all."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 from app.core.charging import Charge, uncharged
 from app.core.errors import DomainError
+from app.core.receipts import Booked, Receipt, receipt
 from app.core.usage import UsageEvent
 from app.store.apart import book_apart
-from app.store.booking import Booked, Delivery, book
+from app.store.booking import Delivery, book
 from app.store.database import Store, Tx
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """What became of the events of one request."""
-
-    accepted: int
-    duplicates: int
-    """Events that had been delivered before; they count once."""
-    ids: list[str]
-    """The id under which every event is booked, in the order given."""
-    alerts: list[Mapping[str, Any]]
-    """Thresholds of budgets in USD that these events reached."""
 
 
 async def record_usage(
@@ -38,16 +24,8 @@ async def record_usage(
     if len(workspaces) == 1:
         home = next(iter(workspaces))
         delivery = Delivery(events=events, charge=charge, enforced=True)
-        new = await store.write(home, book, delivery, weight=len(events), repeats=True)
-    else:
-        new = await store.write_alone(lambda tx: _book_each(tx, events, charge))
-    accepted = sum(booked.is_new for booked in new)
-    return Receipt(
-        accepted=accepted,
-        duplicates=len(new) - accepted,
-        ids=[booked.id for booked in new],
-        alerts=[alert for booked in new for alert in booked.alerts],
-    )
+        return receipt(await store.write(home, book, delivery, weight=len(events), repeats=True))
+    return receipt(await store.write_alone(lambda tx: _book_each(tx, events, charge)))
 
 
 def _book_each(tx: Tx, events: Sequence[UsageEvent], charge: Charge) -> list[Booked]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from operator import itemgetter
 
 from app.core.errors import DomainError, IdMismatch
+from app.core.unread import Row
 from app.core.usage import UsageEvent
 from app.core.values import value
 from app.store.agents import register
@@ -13,7 +14,8 @@ from app.store.counting import learn_from_events
 from app.store.database import Tx, in_chunks
 from app.store.spending import Ledger, open_ledger
 from app.store.tables import usage_events
-from app.store.usage import RaceLost, to_row
+from app.store.usage import RaceLost
+from app.store.usage_rows import to_row
 
 
 def append_many(
@@ -73,13 +75,21 @@ def append(
         )
     events = list(fresh.values())
     if events:
-        _insert(tx, events)
+        _insert_rows(tx, map(to_row, events))
         add_to_cells(tx, workspace, events, marks)
         learn_from_events(tx, workspace, events)
         register(tx, workspace, {event.agent for event in events}, now=events[0].at)
     if ledger is not None:
         ledger.save()
     return answers
+
+
+def append_rows(tx: Tx, workspace: str, rows: Sequence[Row]) -> bool:
+    """Append rows of events, if none of their ids is known; whether they were."""
+    if _fingerprints(tx, workspace, [row[1] for row in rows]):
+        return False
+    _insert_rows(tx, rows)
+    return True
 
 
 def _sort_out(
@@ -115,8 +125,8 @@ def _fingerprints(tx: Tx, workspace: str, ids: Iterable[str]) -> dict[str, bytes
     return found
 
 
-def _insert(tx: Tx, events: list[UsageEvent]) -> None:
-    rows = sorted(map(to_row, events), key=itemgetter(1))
+def _insert_rows(tx: Tx, rows: Iterable[Row]) -> None:
+    rows = sorted(rows, key=itemgetter(1))
     if tx.is_sqlite:
         tx.insert_many(usage_events, rows)
         return

@@ -12,7 +12,7 @@ from app.core.usage import UsageEvent
 from app.store.database import Tx, in_chunks
 from app.store.pacing import pause
 from app.store.tables import allocations, cost_totals, usage_cells, usage_events
-from app.store.usage import to_core
+from app.store.usage_rows import event_of
 
 AT_ONCE = 1_000
 """Rows held at a time."""
@@ -75,7 +75,7 @@ def stream_events(tx: Tx, workspace: str, since: int, until: int) -> Iterator[Us
     for number, row in enumerate(tx.connection.execute(query)):
         if number % UNHURRIED == 0:
             pause()
-        yield to_core(row)
+        yield event_of(row)
 
 
 def next_allocation(tx: Tx, workspace: str, since: int) -> int | None:
@@ -124,5 +124,5 @@ def _events(tx: Tx, workspace: str, ids: Iterable[str]) -> dict[str, UsageEvent]
     found: dict[str, UsageEvent] = {}
     for chunk in in_chunks(ids):
         query = select(usage_events).where(table.workspace == workspace, table.id.in_(chunk))
-        found.update((row.id, to_core(row)) for row in tx.connection.execute(query))
+        found.update((row.id, event_of(row)) for row in tx.connection.execute(query))
     return found

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from app.core.charging import Charge, uncharged
 from app.core.errors import DomainError, NotFound
 from app.core.monitoring import Monitor, Report, finish
+from app.core.receipts import Booked
 from app.core.settling import close_with, settle
 from app.core.spending_words import cost_alerts
 from app.core.usage import UsageEvent
@@ -19,16 +19,6 @@ from app.store.database import Tx
 from app.store.drawing import book_use, keep_up
 from app.store.pools import Families
 from app.store.usage import get_event
-
-
-@value
-class Booked:
-    """What became of one event."""
-
-    id: str
-    is_new: bool
-    alerts: tuple[Mapping[str, Any], ...] = ()
-    """Thresholds of budgets in USD that it reached."""
 
 
 @value

@@ -4,20 +4,18 @@ Sketches, and the scopes that the row of a run carries, are appended to and now 
 without repeats; joined encodings are the merged ones, so that writers never read before they write.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlalchemy import update
 
 from app.core.errors import TooOld
-from app.core.packed import pack, pack_one, unpack
+from app.core.packed import pack, unpack
 from app.core.statistics import decode, encode
+from app.core.unread import CellRow
 from app.core.usage import (
     CELL_COLUMNS,
     HOUR,
-    RUN,
-    SCOPE,
     Cell,
     CellId,
     UsageEvent,
@@ -29,6 +27,7 @@ from app.core.windows import HOUR_S, MICROS, moment
 from app.store.cell_reading import Marks, cell_rows, cells_of, read_marks
 from app.store.database import Tx
 from app.store.tables import usage_cells, usage_marks
+from app.store.usage_rows import rows_of
 
 COMPACT_AFTER = 64
 """Entries that a row may take in before its encodings are rewritten without repeats."""
@@ -40,7 +39,6 @@ REMEMBERED_CELLS = 200_000
 
 _LEAST = {"pct_min": "min", "pct_max": "max"}
 _APPENDED = ("sketch", "scopes")
-_NO_SCOPES = (b"", 0)
 _CELL_KEY = ("family", "grain", "start", "agent", "key", "key2")
 
 
@@ -130,48 +128,25 @@ def _settle(tx: Tx, workspace: str, newest: int) -> Marks:
 
 
 def write_cells(tx: Tx, workspace: str, cells: dict[CellId, Cell]) -> None:
-    """Add cells to those that are kept: one additive upsert, in key order."""
-    carried = _carry_scopes(tx.notes.crowded, workspace, cells)
-    measures = {id(cell): cell.row() for cell in cells.values()}  # grains may share a cell
-    rows = []
+    """Add cells to those that are kept."""
+    add_rows(tx, workspace, rows_of(workspace, cells, tx.notes.crowded))
+
+
+def add_rows(tx: Tx, workspace: str, rows: Sequence[CellRow]) -> None:
+    """Add rows of cells to those that are kept: one additive upsert, in key order."""
     due = []
     known = tx.notes.appended.setdefault(workspace, {})
     if len(known) > REMEMBERED_CELLS:
         known.clear()
-    for at, cell in cells.items():
-        family, grain, start, agent, key, key2 = at
-        packed, entries = carried.get(at, _NO_SCOPES)
-        rows.append(
-            (workspace, grain, start, agent, family, key, key2, *measures[id(cell)], packed)
-        )
-        entries += known.get(at, 0) + len(cell.sketch)
+    for at, _, added in rows:
+        entries = known.get(at, 0) + added
         if entries >= COMPACT_AFTER:
             due.append(at)
             entries = 0
         known[at] = entries
-    rows.sort()  # by their keys, which differ
-    tx.insert_many(usage_cells, rows, tail=_UPSERT[tx.is_sqlite])
+    tx.insert_many(usage_cells, [row for _, row, _ in rows], tail=_UPSERT[tx.is_sqlite])
     for at in sorted(due):
         _compact(tx, workspace, at)
-
-
-def _carry_scopes(
-    crowded: set[tuple[str, str]], workspace: str, cells: dict[CellId, Cell]
-) -> dict[CellId, tuple[bytes, int]]:
-    """Take the cells of scopes out, packed for the row of a run beside them, with their number."""
-    scopes = [at for at in cells if at[0] == SCOPE and (workspace, at[3]) not in crowded]
-    if not scopes:
-        return {}
-    carriers = {at[1:4]: at for at in cells if at[0] == RUN}
-    packed: dict[int, bytes] = {}  # grains may share a cell
-    parts: defaultdict[CellId, list[bytes]] = defaultdict(list)
-    for at in scopes:
-        cell = cells.pop(at)
-        entry = packed.get(id(cell))
-        if entry is None:
-            entry = packed[id(cell)] = pack_one(at[4], cell)
-        parts[carriers[at[1:4]]].append(entry)
-    return {at: (b"".join(entries), len(entries)) for at, entries in parts.items()}
 
 
 def _compact(tx: Tx, workspace: str, at: CellId) -> None:

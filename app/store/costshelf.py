@@ -6,7 +6,7 @@ from functools import partial
 from threading import Lock
 
 from app.core.charging import PriceOf, charge
-from app.core.price_overrides import Override, price_at
+from app.core.price_overrides import Override, Stated, stated_price
 from app.core.pricing import Price, Service
 from app.core.spending import CostBudget
 from app.core.usage import UsageEvent
@@ -41,6 +41,8 @@ class CostShelf:
 
     def __init__(self, listed: Listed) -> None:
         self._listed = listed
+        self.stated: Stated = {}
+        """The prices that workspaces state; another object once any of them changes."""
         self._books: dict[str, CostBook] = {}
         self._epoch = -1
         self._lock = Lock()
@@ -78,21 +80,16 @@ class CostShelf:
         }
         with self._lock:
             self._books, self._epoch = books, epoch
+            self.stated = {name: book.prices for name, book in books.items() if book.prices}
 
     def forget(self) -> None:
         """Forget everything: the rows have been replaced."""
         with self._lock:
-            self._books, self._epoch = {}, -1
+            self._books, self._epoch, self.stated = {}, -1, {}
 
     def _price(self, workspace: str, model: str, at: int, service: Service) -> Price | None:
-        for home in (workspace, DEFAULT):
-            book = self._books.get(home)
-            override = book and book.prices.get(model.lower())
-            if override:
-                found = price_at(override, at, service, home)
-                if found is not None:
-                    return found
-        return self._listed(model, at, service)
+        own = stated_price(self.stated, (workspace, DEFAULT), model, at, service)
+        return self._listed(model, at, service) if own is None else own
 
 
 def _read(tx: Tx, workspace: str) -> CostBook:

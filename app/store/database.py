@@ -26,7 +26,8 @@ from app.store.engines import (
 from app.store.groupcommit import GroupCommit
 from app.store.places import Places
 from app.store.pulse import Pulse
-from app.store.transactions import PG_ROWS, SQLITE_CHUNK, Notes, Tx, dumps, in_chunks
+from app.store.transactions import PG_ROWS, SQLITE_CHUNK, Notes, Tx, in_chunks
+from app.store.usage_rows import dumps
 
 __all__ = ["PG_ROWS", "SQLITE_CHUNK", "SYSTEM", "Notes", "Store", "Tx", "dumps", "in_chunks"]
 

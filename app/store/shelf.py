@@ -43,6 +43,12 @@ class PolicyShelf:
         book = self._books.get(workspace)
         return self._compile(workspace) if book is None else book
 
+    def identify(
+        self, workspace: str, agent: str, agent_type: str | None = None
+    ) -> tuple[str, str | None]:
+        """The full name of an agent that reports usage, and its profile if it has one."""
+        return self.book(workspace).identify(agent, agent_type)
+
     def documented(self) -> list[str]:
         """Workspaces that state anything: shipped ones and those made since."""
         return sorted({*self.shipped, *self.documents()})

@@ -6,7 +6,6 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, TypeVar
 
-from pydantic_core import to_json
 from sqlalchemy import Connection, Table
 
 from app.core.spending import CostBudget
@@ -157,11 +156,6 @@ def _insert_sql(table: str, names: tuple[str, ...], count: int, mark: str, tail:
             for row in range(count)
         )
     return f"INSERT INTO {table} ({columns}) VALUES {values} {tail}"
-
-
-def dumps(value: object) -> str:
-    """Plain data of finite numbers as compact JSON text."""
-    return to_json(value).decode()
 
 
 def in_chunks(values: Iterable[R], size: int = SQLITE_CHUNK) -> Iterable[list[R]]:

@@ -1,118 +1,19 @@
-"""Read usage events, and turn them into rows and back."""
+"""Read usage events."""
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import Row, and_, func, or_, select
+from sqlalchemy import and_, func, or_, select
 
 from app.core.usage import UsageEvent
 from app.core.windows import MICROS
 from app.store.cell_reading import first_hour, read_sealed
-from app.store.database import Tx, dumps
+from app.store.database import Tx
 from app.store.tables import usage_events
+from app.store.usage_rows import event_of
 
 
 class RaceLost(Exception):
     """Another replica stored one of these ids just now; the group is tried again one by one."""
-
-
-def to_row(event: UsageEvent) -> tuple[Any, ...]:
-    """An event as a row of `usage_events`, in column order."""
-    details = _details(event)
-    return (
-        event.workspace,
-        event.id,
-        event.at,
-        event.agent,
-        event.complexity,
-        event.profile,
-        event.project,
-        event.user,
-        event.session_id,
-        event.run_id,
-        event.allocation_id,
-        event.model,
-        event.stage,
-        event.budget_tokens,
-        event.used_tokens,
-        event.needed_tokens,
-        event.input_tokens,
-        event.output_tokens,
-        event.cached_tokens,
-        event.cost_nano_usd,
-        event.duration_seconds,
-        event.success,
-        event.late,
-        dumps(event.scopes) if event.scopes else None,
-        dumps(details) if details else None,
-        event.fingerprint,
-    )
-
-
-def _details(event: UsageEvent) -> dict[str, Any]:
-    """What of an event nobody asks for by itself."""
-    details: dict[str, Any] = {}
-    if event.task:
-        details["task"] = event.task
-    if event.error:
-        details["error"] = event.error
-    if event.alerts:
-        details["alerts"] = event.alerts
-    if event.metadata:
-        details["metadata"] = event.metadata
-    if event.cache_write_tokens:
-        details["cache_write"] = event.cache_write_tokens
-    if event.cache_write_1h_tokens:
-        details["cache_write_1h"] = event.cache_write_1h_tokens
-    if event.reasoning_tokens:
-        details["reasoning"] = event.reasoning_tokens
-    if event.service:
-        details["service"] = event.service
-    if event.price_version:
-        details["price"] = event.price_version
-    return details
-
-
-def to_core(row: Row[Any]) -> UsageEvent:
-    """The event of a row of `usage_events`."""
-    details = json.loads(row.details) if row.details else {}
-    return UsageEvent(
-        id=row.id,
-        workspace=row.workspace,
-        at=row.at,
-        agent=row.agent,
-        used_tokens=row.used_tokens,
-        budget_tokens=row.budget_tokens,
-        needed_tokens=row.needed_tokens,
-        complexity=row.complexity,
-        profile=row.profile,
-        project=row.project,
-        user=row.user,
-        session_id=row.session_id,
-        run_id=row.run_id,
-        allocation_id=row.allocation_id,
-        model=row.model,
-        stage=row.stage,
-        task=details.get("task"),
-        scopes=json.loads(row.scopes) if row.scopes else {},
-        input_tokens=row.input_tokens,
-        output_tokens=row.output_tokens,
-        cached_tokens=row.cached_tokens,
-        cost_nano_usd=row.cost_nano_usd,
-        duration_seconds=row.duration_seconds,
-        success=row.success,
-        error=details.get("error"),
-        alerts=tuple(details.get("alerts", ())),
-        metadata=details.get("metadata", {}),
-        cache_write_tokens=details.get("cache_write"),
-        cache_write_1h_tokens=details.get("cache_write_1h"),
-        reasoning_tokens=details.get("reasoning"),
-        service=details.get("service"),
-        price_version=details.get("price"),
-        late=row.late,
-        fingerprint=bytes(row.fingerprint),
-    )
 
 
 def get_event(tx: Tx, workspace: str, event_id: str) -> UsageEvent | None:
@@ -120,7 +21,7 @@ def get_event(tx: Tx, workspace: str, event_id: str) -> UsageEvent | None:
     table = usage_events.c
     query = select(usage_events).where(table.workspace == workspace, table.id == event_id)
     row = tx.connection.execute(query).one_or_none()
-    return None if row is None else to_core(row)
+    return None if row is None else event_of(row)
 
 
 def list_events(
@@ -147,7 +48,7 @@ def list_events(
         query = query.where(or_(table.at < at, and_(table.at == at, table.id < event_id)))
         query = query.where(table.at <= at)
     query = query.order_by(table.at.desc(), table.id.desc()).limit(limit)
-    return [to_core(row) for row in tx.connection.execute(query)]
+    return [event_of(row) for row in tx.connection.execute(query)]
 
 
 def events_between(
@@ -160,7 +61,7 @@ def events_between(
     )
     if agents:
         query = query.where(table.agent.in_(list(agents)))
-    return [to_core(row) for row in tx.connection.execute(query)]
+    return [event_of(row) for row in tx.connection.execute(query)]
 
 
 def first_and_last(tx: Tx, workspace: str) -> tuple[int, int] | None:

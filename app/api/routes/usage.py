@@ -13,6 +13,7 @@ from app.api.dependencies import House, HouseDep
 from app.api.exporting import export, table
 from app.api.paging import Cursor, Limit, Page, from_cursor, page
 from app.api.parameters import Agent, Since, Text, Until, Workspace, at
+from app.api.reach import bearer
 from app.api.routing import answer, router_of
 from app.api.schemas.cloudevents import CLOUDEVENTS, read_cloudevents
 from app.api.schemas.usage import (
@@ -29,12 +30,14 @@ from app.core.analytics import Analytics, By, flat
 from app.core.errors import InvalidRequest
 from app.core.filters import UsageFilter
 from app.core.questions import Question
+from app.core.receipts import Receipt
+from app.core.unread import Unread
 from app.core.usage import UsageEvent
 from app.core.windows import micros
 from app.flows.analyse import analyse
 from app.flows.import_usage import ImportReport, import_usage
 from app.flows.list_usage import export_usage, list_usage
-from app.flows.record_usage import Receipt, record_usage
+from app.flows.record_usage import record_usage
 
 router = router_of("Usage")
 
@@ -50,12 +53,21 @@ async def post_usage(request: Request, house: HouseDep) -> Response:
     raw = await request.body()
     check_nul(raw)
     kind = request.headers.get("content-type", "")
-    is_short = len(raw) < LONG_BODY and (house.prices.is_ready or b'"model"' not in raw)
-    if is_short:
-        events = _events(raw, kind, house)
-    else:
-        events = await to_thread.run_sync(_events, raw, kind, house)
-    return answer(await record_usage(house.store, events, house.costs.charge), status=201)
+    found: Receipt | list[UsageEvent] | None = None
+    if len(raw) >= LONG_BODY and house.lists is not None:
+        unread = Unread(raw=raw, kind=kind, now=house.now(), key=bearer())
+        found = await house.lists.record(unread)
+    if found is None:
+        found = await _read(raw, kind, house)
+    if not isinstance(found, Receipt):
+        found = await record_usage(house.store, found, house.costs.charge)
+    return answer(found, status=201)
+
+
+async def _read(raw: bytes, kind: str, house: House) -> list[UsageEvent]:
+    if len(raw) < LONG_BODY and (house.prices.is_ready or b'"model"' not in raw):
+        return _events(raw, kind, house)
+    return await to_thread.run_sync(_events, raw, kind, house)
 
 
 def _events(raw: bytes, kind: str, house: House) -> list[UsageEvent]:

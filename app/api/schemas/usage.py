@@ -16,7 +16,7 @@ from app.api.reach import home
 from app.api.schemas.amounts import PLAIN, to_nano
 from app.api.schemas.common import AgentName, Label, Name, Reached, ShortText, Task, Tier, Tokens
 from app.api.schemas.counts import RawUsage, bounded, counts_in, priced
-from app.api.strict import check_once
+from app.api.strict import check_list_once
 from app.core.analytics import usd
 from app.core.charging import PriceOf
 from app.core.errors import InvalidRequest
@@ -99,6 +99,9 @@ class UsageEventIn(TypedDict, total=False):
 FIELDS = tuple(UsageEventIn.__annotations__)
 """In the order in which what was sent is digested, whatever order it came in."""
 
+HOLDERS = ("scopes", "metadata", "usage")
+"""The fields that hold objects."""
+
 EVENT = TypeAdapter(UsageEventIn)
 EVENTS = TypeAdapter(Annotated[list[UsageEventIn], Field(min_length=1, max_length=MAX_BATCH)])
 
@@ -139,7 +142,7 @@ def read_events(raw: bytes) -> list[UsageEventIn]:
     """The events of a body that is one event or a list of them."""
     is_list = raw.lstrip()[:1] == b"["
     events = EVENTS.validate_json(raw) if is_list else [EVENT.validate_json(raw)]
-    check_once(raw, events)
+    check_list_once(raw, events, HOLDERS)
     return events
 
 
