@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -58,9 +58,11 @@ class Running:
 
 
 @asynccontextmanager
-async def running(database_url: str, **settings: object) -> AsyncIterator[Running]:
+async def running(
+    database_url: str, *, reader: Sequence[str] = (), **settings: object
+) -> AsyncIterator[Running]:
     """The application on a database; faults inside are answered as a server would answer them."""
-    app = create_app(Settings(database_url=database_url, **settings))
+    app = create_app(Settings(database_url=database_url, **settings), reader=reader)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://membudget") as client:

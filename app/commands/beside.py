@@ -1,4 +1,4 @@
-"""The process that reads long lists of usage events for a service: `python -m app.commands.beside`.
+"""The process that reads long lists of usage events for a service.
 
 It is started by the service, speaks with it over its standard input and output, and ends with it.
 """
@@ -8,17 +8,27 @@ import os
 import signal
 import sys
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app import clock
 from app.api.beside import Reader
 from app.core.pricing import Price, Service
-from app.gateways.beside import MESSAGE, QUESTION, READY, Lost, read_frame, write_frame
+from app.gateways.beside import FAILED, MESSAGE, QUESTION, READY, Lost, read_frame, write_frame
 
 if TYPE_CHECKING:
     from app.gateways.prices import PriceList
 
-COMMAND = (sys.executable, "-m", "app.commands.beside")
+ROOT = str(Path(__file__).parents[2])
+COMMAND = (
+    sys.executable,
+    "-P",  # a folder that the service is started in must not lend it modules
+    "-c",
+    f"import sys; sys.path.insert(0, {ROOT!r}); from app.commands.beside import main; main()",
+)
+
+GROUPS = 64
+"""After so many groups what holds itself is looked for: refusals do, events do not."""
 
 
 def main() -> None:
@@ -30,17 +40,27 @@ def main() -> None:
     reader = Reader(clock.new_id, _listed)
     gc.collect()
     gc.freeze()
-    gc.disable()  # nothing that a group leaves behind holds itself
+    gc.disable()
 
     def ask(question: bytes) -> bytes:
         write_frame(said, QUESTION, question)
         return read_frame(heard)[1]
 
+    count = 0
     try:
         write_frame(said, READY, b"")
         while True:
-            write_frame(said, MESSAGE, reader.answer(read_frame(heard)[1], ask))
-    except (Lost, BrokenPipeError):
+            _, message = read_frame(heard)
+            try:
+                write_frame(said, MESSAGE, reader.answer(message, ask))
+            except (Lost, OSError):
+                raise
+            except Exception as error:  # noqa: BLE001 (the service does the work, and logs this)
+                write_frame(said, FAILED, type(error).__name__.encode())
+            count += 1
+            if count % GROUPS == 0:
+                gc.collect()
+    except (Lost, OSError):
         return
 
 
@@ -53,7 +73,3 @@ def _prices() -> "PriceList":
     from app.gateways.prices import PriceList  # noqa: PLC0415 (many never name a model)
 
     return PriceList()
-
-
-if __name__ == "__main__":
-    main()

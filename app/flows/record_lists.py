@@ -13,17 +13,20 @@ from dataclasses import dataclass
 
 import structlog
 from anyio import CapacityLimiter, to_thread
+from prometheus_client import Counter
 
 from app.core.errors import DomainError
 from app.core.receipts import Receipt, accepted, receipt
 from app.core.unread import Found, Group, Identity, Unread
 from app.core.usage import UsageEvent
-from app.gateways.beside import Beside, Lost
+from app.gateways.beside import Beside, Failed, Lost
 from app.store.costshelf import CostShelf
 from app.store.database import Store
 from app.store.parcels import Outcome, Parcel, Share, book_shares
 
 log = structlog.get_logger("membudget")
+
+LISTS = Counter("membudget_usage_lists", "Long lists of usage events, by who read them.", ["read"])
 
 GROUP_EVENTS = 4_000
 """About how many events are read and booked together: as many as one commit carries."""
@@ -59,7 +62,15 @@ class _Waiting:
 class LongLists:
     """The lists that wait to be read, and what has been read of them."""
 
-    def __init__(self, store: Store, beside: Beside, identify: Identify, costs: CostShelf) -> None:
+    def __init__(
+        self,
+        store: Store,
+        beside: Beside,
+        identify: Identify,
+        costs: CostShelf,
+        *,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
         self._store = store
         self._beside = beside
         self._identify = identify
@@ -72,22 +83,29 @@ class LongLists:
         """Which process was told which prices."""
         self._forgets = False
         self._leaving: asyncio.TimerHandle | None = None
+        self._idle_seconds = idle_seconds
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether lists are read beside; the process is started, if it does not run."""
+        return self._beside.is_ready()
 
     async def record(self, unread: Unread) -> Receipt | list[UsageEvent] | None:
         """Read a list and book it; its events, if they are to be booked by themselves; None, if it
         is to be read here. Errors: as `record_usage`."""
-        if not self._beside.is_ready():
-            return None
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answer] = loop.create_future()
+        answer = await self._wait(unread) if self.is_ready else None
+        LISTS.labels("here" if answer is None else "beside").inc()
+        if isinstance(answer, Parcel):
+            return await to_thread.run_sync(lambda: answer.events)
+        return answer
+
+    async def _wait(self, unread: Unread) -> Answer:
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         weight = unread.raw.count(EVENT_MARK)
         self._waiting.append(_Waiting(unread, weight, future))
         if self._reading is None:
             self._reading = asyncio.create_task(self._read_all())
-        answer = await future
-        if isinstance(answer, Parcel):
-            return await to_thread.run_sync(lambda: answer.events)
-        return answer
+        return await future
 
     async def close(self) -> None:
         """Let what was read be booked, and end the process."""
@@ -106,7 +124,9 @@ class LongLists:
                 await self._read(self._take())
         finally:
             self._reading = None
-            self._leaving = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._beside.close)
+            self._leaving = asyncio.get_running_loop().call_later(
+                self._idle_seconds, self._beside.close
+            )
 
     async def _read(self, group: Sequence[_Waiting]) -> None:
         """Have a group read and begin to book it; nobody of it waits in vain, whatever happens."""
@@ -141,6 +161,9 @@ class LongLists:
             answer = self._beside.converse(pickle.dumps(message), self._answer)
         except Lost:
             log.warning("reader_lost")
+            return None
+        except Failed as failed:
+            log.error("reader_failed", kind=str(failed))
             return None
         self._told = told
         found: Found = marshal.loads(answer)

@@ -14,7 +14,7 @@ from typing import IO
 HEAD = struct.Struct("<cQ")
 """What a frame is, and the length of what follows."""
 
-MESSAGE, QUESTION, READY = b"m", b"q", b"r"
+MESSAGE, QUESTION, READY, FAILED = b"m", b"q", b"r", b"f"
 
 PATIENCE_SECONDS = 30.0
 """How long it may think about one message."""
@@ -25,6 +25,10 @@ PAUSE_SECONDS = 60.0
 
 class Lost(Exception):
     """The process is gone, or says nothing."""
+
+
+class Failed(Exception):
+    """The process could not do it; it goes on."""
 
 
 class Beside:
@@ -57,7 +61,7 @@ class Beside:
     def converse(self, message: bytes, answer: Callable[[bytes], bytes]) -> bytes:
         """What it says to a message; `answer` answers its questions meanwhile. Blocks.
 
-        Errors: Lost.
+        Errors: Lost; Failed, with the kind of error.
         """
         process = self._process
         if process is None:
@@ -70,6 +74,8 @@ class Beside:
                 kind, content = read_frame(_out(process))
                 if kind == MESSAGE:
                     return content
+                if kind == FAILED:
+                    raise Failed(content.decode())
                 write_frame(_in(process), MESSAGE, answer(content))
         except (Lost, OSError) as error:
             self._lose()
