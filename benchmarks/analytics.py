@@ -60,7 +60,8 @@ def measure(limits: Limits, size: int, server: Server, run: argparse.Namespace) 
     first = NUMBERS.take()
     costs = []
     for number in range(run.requests):
-        body = template(number).replace(NUMBER.decode(), f"{first + number:016x}")
+        sent = template(number, at=datetime.now(UTC))
+        body = sent.replace(NUMBER.decode(), f"{first + number:016x}")
         server.request("POST", "/usage", body.encode())
         time.sleep(0.05)  # what the write leaves behind is not the question's
         costs.append(_cost(server))

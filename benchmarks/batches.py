@@ -16,7 +16,7 @@ def main() -> int:
     """Print one row for each database."""
     parser = arguments(__doc__ or "")
     parser.add_argument("--databases", nargs="+", default=["sqlite"])
-    parser.add_argument("--batch-connections", type=int, default=4)
+    parser.add_argument("--batch-connections", type=int, default=16)
     run = parser.parse_args()
     report = Report("POST /usage in batches of 1,000 against single posts", thing="ev")
     with workplace(run.folder) as place:

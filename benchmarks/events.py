@@ -2,9 +2,9 @@
 
 import json
 import random
-from datetime import UTC, datetime
+from datetime import datetime
 
-from load import NUMBER
+from load import MOMENT, NUMBER
 
 AGENTS = 200
 TIERS = ("simple", "medium", "complex", "multi-system")
@@ -26,11 +26,12 @@ def figures(number: int) -> tuple[str, str, str, int, int, dict[str, int]]:
 
 
 def template(number: int, *, at: datetime | None = None) -> str:
-    """The JSON of one event of `POST /usage`, with room for its number in the id."""
+    """The JSON of one event of `POST /usage`, with room for its number in the id, and for the
+    moment at which it is sent, unless it is given."""
     agent, tier, _, budget, used, scopes = figures(number)
     event = {
         "id": f"bench-{NUMBER.decode()}",
-        "timestamp": (at or datetime.now(UTC)).isoformat(),
+        "timestamp": MOMENT.decode() if at is None else at.isoformat(),
         "agent": agent,
         "task": "Analyze slow queries of the finance marts",
         "complexity": tier,

@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, cast
 
@@ -19,18 +20,25 @@ import uvloop
 NUMBER = b"0000000000000000"
 """Stands in a template for a number that no other request has: sixteen hexadecimal digits."""
 
+MOMENT = b"1970-01-01T00:00:00.000000Z"
+"""Stands in a template for the moment at which it is sent, as agents tell it."""
+
 PATIENCE_SECONDS = 60
 
 
 def requests_of(templates: list[bytes], head: bytes, first: int) -> Iterator[bytes]:
-    """Requests without end: the templates in turn, each `NUMBER` in them another number."""
+    """Requests without end: the templates in turn, each `NUMBER` in them another number and each
+    `MOMENT` the present."""
     heads = [head + b"content-length: %d\r\n\r\n" % len(body) for body in templates]
     forms = [body.replace(b"%", b"%%").replace(NUMBER, b"%016x") for body in templates]
     holes = [body.count(NUMBER) for body in templates]
     number = first
     while True:
         for head_of, form, count in zip(heads, forms, holes, strict=True):
-            yield head_of + form % tuple(range(number, number + count))
+            body = form % tuple(range(number, number + count))
+            if MOMENT in body:
+                body = body.replace(MOMENT, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}".encode())
+            yield head_of + body
             number += count
 
 

@@ -41,13 +41,18 @@ def check_json(raw: bytes) -> None:
 
 def check_nul(raw: bytes) -> None:
     """Refuse what fields of any shape would let pass and not both databases keep: NUL, NaN."""
-    if b"\\u0000" in raw and _holds_nul(_parsed(raw)):
+    if _has(raw, b"\\u0000") and _holds_nul(_parsed(raw)):
         raise InvalidJson("A text in the body holds a NUL character (\\u0000); leave it out.")
-    if b"NaN" in raw or b"Infinity" in raw:
+    if _has(raw, b"NaN") or _has(raw, b"Infinity"):
         try:
             from_json(raw, allow_inf_nan=False)
         except ValueError as error:
             raise InvalidJson(f"The body is no valid JSON: {error}") from error
+
+
+def _has(raw: bytes, part: bytes) -> bool:
+    """Whether a part is in it; its first byte is looked for first, which is many times faster."""
+    return part[:1] in raw and part in raw
 
 
 def check_once(raw: bytes, read: object) -> None:

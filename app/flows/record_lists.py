@@ -31,6 +31,9 @@ LISTS = Counter("membudget_usage_lists", "Long lists of usage events, by who rea
 GROUP_EVENTS = 4_000
 """About how many events are read and booked together: as many as one commit carries."""
 
+AHEAD = 1
+"""Groups that are being booked while the next is read."""
+
 EVENT_MARK = b'"used_tokens"'
 """Comes once in an event."""
 
@@ -121,6 +124,8 @@ class LongLists:
             self._leaving.cancel()
         try:
             while self._waiting:
+                while len(self._booking) > AHEAD:  # more lists come meanwhile, to be read as one
+                    await asyncio.wait(self._booking, return_when=asyncio.FIRST_COMPLETED)
                 await self._read(self._take())
         finally:
             self._reading = None

@@ -23,6 +23,10 @@ PAUSE_SECONDS = 60.0
 """How long one that was lost is not started again."""
 
 
+PIPE_BYTES = 1 << 20
+"""What a pipe holds, where the system lets us say so: a frame then goes in few pieces."""
+
+
 class Lost(Exception):
     """The process is gone, or says nothing."""
 
@@ -99,6 +103,7 @@ class Beside:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
+            pipesize=PIPE_BYTES,
             start_new_session=True,  # what stops the service must not stop it before
         )
 

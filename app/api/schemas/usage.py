@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Annotated, Any, Required
 
@@ -105,6 +106,9 @@ HOLDERS = ("scopes", "metadata", "usage")
 EVENT = TypeAdapter(UsageEventIn)
 EVENTS = TypeAdapter(Annotated[list[UsageEventIn], Field(min_length=1, max_length=MAX_BATCH)])
 
+_APART = frozenset({"workspace", "timestamp", "agent", "agent_type", "usage", "cost_usd"})
+"""Fields that an event does not take over as they are."""
+
 USAGE_BODY = {
     "requestBody": {
         "required": True,
@@ -164,42 +168,23 @@ def to_event(
     workspace = said("workspace") or home()
     id_, model, timestamp = said("id"), said("model"), said("timestamp")
     agent, profile = identify(workspace, given["agent"], said("agent_type"))
-    fingerprint = b""
+    facts = {name: one for name, one in sent.items() if one is not None and name not in _APART}
     if id_ is not None or said("allocation_id") is not None:
-        fingerprint = blake2b(to_json(sent), digest_size=16).digest()
-    at = micros(now if timestamp is None else dated(timestamp, now, index))
-    counts = counts_in(sent, index)
-    cost, version = nano(said("cost_usd")), None
-    if cost is None and price_of is not None and model is not None:
-        cost, version = priced(model, workspace, at, counts, price_of)
-    return UsageEvent(
-        id=id_ or new_id("use", workspace),
-        workspace=workspace,
-        at=at,
-        agent=agent,
-        profile=profile,
-        used_tokens=given["used_tokens"],
-        budget_tokens=given["budget_tokens"],
-        needed_tokens=said("needed_tokens"),
-        complexity=said("complexity"),
-        project=said("project"),
-        user=said("user"),
-        session_id=said("session_id"),
-        run_id=said("run_id"),
-        allocation_id=said("allocation_id"),
-        model=model,
-        stage=said("stage"),
-        task=said("task"),
-        scopes=said("scopes") or {},
-        **counts,
-        cost_nano_usd=cost,
-        price_version=version,
-        duration_seconds=said("duration_seconds"),
-        success=said("success"),
-        error=said("error"),
-        metadata=said("metadata") or {},
-        fingerprint=fingerprint,
-    )
+        facts["fingerprint"] = blake2b(to_json(sent), digest_size=16).digest()
+    at = micros(now) if timestamp is None else dated(timestamp, now, index)
+    if said("usage") is not None:
+        facts |= counts_in(sent, index)
+    cost = said("cost_usd")
+    if cost is not None:
+        facts["cost_nano_usd"] = nano(cost)
+    elif price_of is not None and model is not None:
+        counts = counts_in(sent, index)
+        facts["cost_nano_usd"], facts["price_version"] = priced(
+            model, workspace, at, counts, price_of
+        )
+    if id_ is None:
+        facts["id"] = new_id("use", workspace)
+    return UsageEvent(workspace=workspace, at=at, agent=agent, profile=profile, **facts)
 
 
 def nano(usd: Decimal | None) -> int | None:
@@ -207,20 +192,28 @@ def nano(usd: Decimal | None) -> int | None:
     return None if usd is None else int(usd * 1_000_000_000)
 
 
-def dated(timestamp: datetime, now: datetime, index: int = 0) -> datetime:
-    """A client's time stamp, in UTC where it has no zone. Errors: InvalidRequest, if absurd."""
-    at = timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
-    if at > now + AHEAD:
+def dated(timestamp: datetime, now: datetime, index: int = 0) -> int:
+    """The microsecond of a client's time stamp, which is UTC where it has no zone.
+
+    Errors: InvalidRequest, if it is absurd.
+    """
+    at = micros(timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC))
+    if at > _latest(now):
         raise InvalidRequest(
             "An event's timestamp is more than an hour in the future; check the sender's clock.",
             errors=[{"loc": ["body", index, "timestamp"], "msg": "lies in the future"}],
         )
-    if at.year < 1970:
+    if at < 0:
         raise InvalidRequest(
             "An event's timestamp lies before 1970.",
             errors=[{"loc": ["body", index, "timestamp"], "msg": "lies before 1970"}],
         )
     return at
+
+
+@lru_cache(maxsize=8)
+def _latest(now: datetime) -> int:
+    return micros(now + AHEAD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from app.core.errors import InvalidRequest
 from app.core.ids import base32, tag_of
 from app.core.pricing import Service
 from app.core.usage import UsageEvent
-from app.core.windows import micros, moment
+from app.core.windows import moment
 
 EXTRAS = (
     "project",
@@ -101,7 +101,7 @@ def read_line(
     return UsageEvent(
         id=line.id or _hashed(raw, workspace),
         workspace=workspace,
-        at=micros(dated(line.timestamp, now)),
+        at=dated(line.timestamp, now),
         agent=agent,
         profile=line.profile or profile,
         used_tokens=line.tokens_loaded,
