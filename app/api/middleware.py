@@ -19,6 +19,7 @@ from app.core.errors import DomainError
 from app.core.keys import Key
 from app.flows.authenticate import Doorkeeper
 from app.store.keyring import KeyRing
+from app.store.pacing import TRAFFIC
 
 log = structlog.get_logger("membudget")
 
@@ -145,9 +146,15 @@ class Edge:
     ) -> int:
         """Answer a request of the express lane; the status of the answer."""
         request = HurriedRequest(scope, receive)
+        try:
+            return await self._answer(handle, key, request, send)
+        finally:
+            TRAFFIC.end(request)
+
+    async def _answer(self, handle: Handle, key: Key | None, request: Request, send: Send) -> int:
         paced: list[Header] = []
         try:
-            self._admit(key, scope, paced)
+            self._admit(key, request.scope, paced)
             response = await handle(request)
         except ClientDisconnect:
             return CLIENT_LEFT
@@ -203,6 +210,7 @@ class HurriedRequest(Request):
                 pieces.append(message.get("body", b""))
                 is_whole = not message.get("more_body", False)
             self._whole = b"".join(pieces)
+            TRAFFIC.begin(self)  # not before: jobs do not wait for a slow client
         return self._whole
 
 

@@ -33,7 +33,12 @@ def decides_for(book: PolicyBook, agent: str) -> Decides:
 
 
 def last_changes(
-    agents: Iterable[str], since: Sequence[int], book_at: Callable[[int], PolicyBook], *, most: int
+    agents: Iterable[str],
+    since: Sequence[int],
+    book_at: Callable[[int], PolicyBook],
+    *,
+    most: int,
+    decides: Callable[[PolicyBook, str], Decides] = decides_for,
 ) -> dict[str, int]:
     """When each agent's budgets were last changed; those that were not are left out.
 
@@ -42,20 +47,20 @@ def last_changes(
     """
     found: dict[str, int] = {}
     left = set(agents)
-    later = _decisions(book_at(len(since) - 1), left) if since and left else {}
+    later = {}
+    if since and left:
+        book = book_at(len(since) - 1)
+        later = {agent: decides(book, agent) for agent in left}
     for index in range(len(since) - 1, max(0, len(since) - 1 - most), -1):
         if not left:
             break
-        earlier = _decisions(book_at(index - 1), left)
+        book = book_at(index - 1)
+        earlier = {agent: decides(book, agent) for agent in left}
         changed = {agent for agent in left if earlier[agent] != later[agent]}
         found.update(dict.fromkeys(changed, since[index]))
         left -= changed
         later = earlier
     return found
-
-
-def _decisions(book: PolicyBook, agents: Iterable[str]) -> dict[str, Decides]:
-    return {agent: decides_for(book, agent) for agent in agents}
 
 
 def _ordered(amounts: Mapping[str, Decimal]) -> tuple[tuple[str, Decimal], ...]:

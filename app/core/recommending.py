@@ -1,6 +1,6 @@
 """Say by the rules of A12 which profile or weights the runs of an agent speak for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -118,24 +118,20 @@ class Review:
 
 def review_agents(
     book: PolicyBook, runs: Mapping[CellName, Cell], scopes: Mapping[str, Mapping[str, int]]
-) -> tuple[Review, ...]:
+) -> Iterator[Review]:
     """What the rules say of each agent that had a run under a budget, by its name.
 
     `runs`: cells of this family; `scopes`: tokens by agent and scope, as logged; both over all of
     the window.
     """
     ladder = ladder_of(book)
-    reviews = []
     for agent, group in sorted(group_runs(runs, "agent").items()):
         cell = group.cell
         if not agent or not cell.executions:
             continue
         evidence, current = evidence_of(cell, scopes.get(agent, {})), grant_of(book, agent)
         ruling = rule(evidence, current, ladder, book.tuning)
-        reviews.append(
-            Review(agent=agent, evidence=evidence, current=current, ruling=ruling, cell=cell)
-        )
-    return tuple(reviews)
+        yield Review(agent=agent, evidence=evidence, current=current, ruling=ruling, cell=cell)
 
 
 def rule(evidence: Evidence, current: Grant, ladder: Sequence[Grant], tuning: Tuning) -> Ruling:

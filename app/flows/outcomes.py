@@ -1,6 +1,6 @@
 """Measure the stated outcomes of a workspace: what runs load, exceed and take, then and now."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -18,7 +18,8 @@ from app.core.measuring import (
 )
 from app.core.monitoring import Monitor
 from app.core.outcomes import Around, Compared
-from app.core.policy_steps import last_changes
+from app.core.policy_steps import Decides, decides_for, last_changes
+from app.core.policybook import PolicyBook
 from app.core.report_outcomes import Enforcement, Unassigned, clean_agents, enforcement_of
 from app.core.tokens_per_run import FEWEST_DAYS, Tallies
 from app.core.usage import Cell
@@ -28,7 +29,7 @@ from app.core.windows import pieces
 from app.store.analytics import Source
 from app.store.database import Store, Tx
 from app.store.groupcache import GroupCache
-from app.store.pacing import pause
+from app.store.pacing import paced, pause
 from app.store.policy_history import PolicyHistory
 from app.store.report_facts import first_run, first_runs, newest_monitors, runs_around
 from app.store.report_sums import Wanted, read_tallies, read_whole
@@ -106,18 +107,19 @@ async def measure(store: Store, shelf: PolicyShelf, cache: GroupCache, asked: As
         lambda tx: _whole_cells(tx, cache, asked, unassigned[:MOST_UNASSIGNED])
     )
 
-    def tell() -> Measured:
+    def outcomes() -> Iterator[Outcome]:
+        yield from _context(periods, tuned)
+        yield told.few_exceed(None if tuned is None else tuned.after, len(changes))
+        yield told.profiles_fit(asked.actions)
+        yield told.no_slower(around)
+        yield told.no_less_success(around)
+        yield told.all_assigned(busiest(asked.cells), unassigned)
         due, raised = alerts_due(monitors)
+        yield told.alerts_fire(due, raised, len(monitors))
+
+    def tell() -> Measured:
         return Measured(
-            outcomes=(
-                *_context(periods, tuned),
-                told.few_exceed(None if tuned is None else tuned.after, len(changes)),
-                told.profiles_fit(asked.actions),
-                told.no_slower(around),
-                told.no_less_success(around),
-                told.all_assigned(busiest(asked.cells), unassigned),
-                told.alerts_fire(due, raised, len(monitors)),
-            ),
+            outcomes=tuple(paced(outcomes())),
             enforcement=enforcement_of(asked.cells, first, asked.until),
             unassigned=tuple(fitting(book, unassigned[:MOST_UNASSIGNED], needs)),
         )
@@ -125,17 +127,15 @@ async def measure(store: Store, shelf: PolicyShelf, cache: GroupCache, asked: As
     return await store.aside(tell)
 
 
-def _context(periods: Compared | str, tuned: Compared | None) -> tuple[Outcome, ...]:
+def _context(periods: Compared | str, tuned: Compared | None) -> Iterator[Outcome]:
     """The change of context a run, against both baselines."""
     first, missing = (None, periods) if isinstance(periods, str) else (periods, "")
-    return (
-        told.less_context("context", "Context a run, against the first period", first, missing),
-        told.less_context(
-            "context_tuned",
-            "Context a run, since the last change",
-            tuned,
-            "needs a budget that was changed",
-        ),
+    yield told.less_context("context", "Context a run, against the first period", first, missing)
+    yield told.less_context(
+        "context_tuned",
+        "Context a run, since the last change",
+        tuned,
+        "needs a budget that was changed",
     )
 
 
@@ -165,7 +165,11 @@ def _changes(tx: Tx, history: PolicyHistory, asked: Asked) -> tuple[Change, ...]
     history.read(tx)
     known = [at for at in history.since if at <= asked.until]
     found = last_changes(
-        busiest(asked.cells)[:MOST_AGENTS], known, partial(history.book, tx), most=MOST_STEPS
+        busiest(asked.cells)[:MOST_AGENTS],
+        known,
+        partial(history.book, tx),
+        most=MOST_STEPS,
+        decides=_decides,
     )
     oldest = asked.until - KNOWN_DAYS * DAY_MICROS
     return tuple(
@@ -173,6 +177,11 @@ def _changes(tx: Tx, history: PolicyHistory, asked: Asked) -> tuple[Change, ...]
         for agent, at in sorted(found.items(), key=lambda item: (item[1], item[0]))
         if at > oldest
     )
+
+
+def _decides(book: PolicyBook, agent: str) -> Decides:
+    pause()
+    return decides_for(book, agent)
 
 
 def _compared(

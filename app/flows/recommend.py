@@ -19,7 +19,7 @@ from app.store.analytics import Source
 from app.store.cell_reading import read_sealed
 from app.store.database import Store, Tx, in_chunks
 from app.store.groupcache import GroupCache
-from app.store.pacing import pause
+from app.store.pacing import paced, pause
 from app.store.recommendations import Draft, draft, keep
 from app.store.run_sums import Scopes, read_scopes, read_sketches, read_sums
 from app.store.runs import Stretch, read_page
@@ -88,7 +88,7 @@ def _review(
         sums = read_sums(source, asked.window, is_last=is_last)
         known = Known(sums=sums.cells, scopes=read_scopes(source, patches))
 
-    reviews = review_agents(book, known.sums, known.scopes)
+    reviews = tuple(paced(review_agents(book, known.sums, known.scopes)))
     changing = [one.agent for one in reviews if one.ruling.confidence is not None]
     applied = read_applied(source, changing, asked.window)
     reviews = hold_back(reviews, applied)
@@ -112,7 +112,7 @@ def _review(
                 tuning=book.tuning,
             )
         )
-        for one in reviews
+        for one in paced(reviews)
     ]
 
 

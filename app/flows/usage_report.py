@@ -14,6 +14,7 @@ from app.core.windows import Span, local_days, pieces
 from app.store.analytics import Source
 from app.store.database import Store, Tx
 from app.store.groupcache import GroupCache
+from app.store.pacing import pause
 from app.store.report_sums import read_totals
 from app.store.run_sums import Scopes, Sums, read_scopes, read_sums
 from app.store.usage import first_and_last
@@ -87,15 +88,18 @@ def _gathered(
         },
         sketched=("now", "before"),
     )
+    pause()
     tiers = group_runs(sums.cells, "").get("", Group()).tiers
+    pause()
+    groups = group_runs(sums.cells, "agent")
+    pause()
     usage = Usage(
         workspace=asked.workspace,
         days=days,
         now=describe(Group(cell=totals["now"], tiers=tiers, scopes=_of_all(scopes))),
         before=describe(Group(cell=totals["before"])),
         agents=tuple(
-            AgentUse(agent=agent, cell=group.cell)
-            for agent, group in sorted(group_runs(sums.cells, "agent").items())
+            AgentUse(agent=agent, cell=group.cell) for agent, group in sorted(groups.items())
         ),
         by_day={day.key: _used(totals[day.key]) for day in by_day},
         scope_days=max(asked.days),

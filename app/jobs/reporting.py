@@ -39,6 +39,7 @@ from app.flows.reports import earlier_report, keep_report, seen_workspaces
 from app.flows.usage_report import Gathered, usage_for_report
 from app.store.database import Store
 from app.store.groupcache import GroupCache
+from app.store.pacing import giving_way
 from app.store.shelf import PolicyShelf
 
 log = structlog.get_logger("membudget")
@@ -85,7 +86,8 @@ def reporting(
 
     def handler(work: Work) -> Handler:
         async def handle(run: Run) -> Mapping[str, Any]:
-            return await _in_each_workspace(desk, run, work)
+            with giving_way():
+                return await _in_each_workspace(desk, run, work)
 
         return handle
 

@@ -24,6 +24,7 @@ from app.store.engines import (
     translated,
 )
 from app.store.groupcommit import GroupCommit
+from app.store.pacing import pausing
 from app.store.places import Places
 from app.store.pulse import Pulse
 from app.store.transactions import PG_ROWS, SQLITE_CHUNK, Notes, Tx, in_chunks
@@ -226,7 +227,8 @@ class Store:
         assert driver is not None
         try:
             driver.execute("BEGIN")
-            return work(Tx(connection, self.is_sqlite, self._notes))
+            with pausing(driver):
+                return work(Tx(connection, self.is_sqlite, self._notes))
         finally:
             connection.rollback()  # SQLAlchemy's idea of the transaction, if it has one
             driver.rollback()

@@ -7,6 +7,7 @@ from app.core.policy_documents import DEFAULT_WORKSPACE, layers_for
 from app.core.policybook import PolicyBook
 from app.store import policies
 from app.store.database import Tx
+from app.store.pacing import pause
 
 Document = Mapping[str, Any]
 
@@ -44,6 +45,7 @@ class PolicyHistory:
         """The book of a state."""
         versions = self._versions[index]
         stored = policies.read_documents(tx, versions)
+        pause()
         return PolicyBook.compile(
             layers_for(self._workspace, shipped=self._shipped, stored=stored),
             workspace=self._workspace,

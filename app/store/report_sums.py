@@ -12,7 +12,7 @@ from app.core.values import value
 from app.core.windows import Piece
 from app.store.analytics import Source, kept_pieces
 from app.store.database import in_chunks
-from app.store.pacing import pause
+from app.store.pacing import paced, pause
 from app.store.run_sums import RUNS, read_rows, row_starts
 
 _TALLY = (
@@ -60,6 +60,7 @@ def read_totals(
                     cell, sketch = rows[piece.grain][start]
                     total.add(cell)
                     sketches.append(sketch)
+                    pause()
         if name in sketched:
             total.sketch = decode(b"".join(sketches))
     return found
@@ -108,7 +109,7 @@ def _tally(
     agents = sorted(named) if all(agents for agents, _ in users) else []
     for chunk in in_chunks(agents) if agents else ([],):
         rows = read_rows(source, piece, _TALLY, _TALLIED, chunk)
-        for agent, complexity, days, runs, used, exceeded, squares in rows:
+        for agent, complexity, days, runs, used, exceeded, squares in paced(rows):
             kind = (agent, complexity)
             tally = Tally(
                 days=int(days),
@@ -121,7 +122,6 @@ def _tally(
                 if not its or agent in its:
                     held = found.get(kind)
                     found[kind] = tally if held is None else held + tally
-        pause()
 
 
 def _by_day(parts: Iterable[Piece]) -> list[Piece]:
@@ -141,4 +141,5 @@ def _totals(source: Source, grain: int, starts: Sequence[int]) -> dict[int, tupl
         )
         for start, *measures, sketch in tx.fetch(sql, [source.workspace, grain, *chunk]):
             found[start] = Cell(*measures), bytes(sketch)
+            pause()
     return found

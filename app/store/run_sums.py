@@ -15,16 +15,13 @@ from app.core.windows import DAY_S, HOUR_S, MICROS, Piece
 from app.store.analytics import Source, kept_pieces
 from app.store.cell_scan import counted_rows
 from app.store.database import in_chunks
-from app.store.pacing import pause, unhurried
+from app.store.pacing import paced, pause, unhurried
 
 Scopes = dict[str, dict[str, int]]
 """Tokens by agent and scope, as logged; those of which none were used are left out."""
 
 _SLICE_DAYS, _SLICE_HOURS = 7, 7 * 24
 """Days and hours that are read at once: what is in memory stays small beside what is added up."""
-
-_AGENTS = 5
-"""Agents whose scopes are added up at a stretch."""
 
 _FEW = 50
 """Agents whose rows are looked up; a scan of all rows finds those of more in less time."""
@@ -61,15 +58,14 @@ def read_sums(source: Source, window: tuple[int, int], *, is_last: bool = False)
 def _summed(source: Source, patches: Iterable[Patch]) -> dict[CellName, Cell]:
     totals: dict[CellName, list[int]] = {}
     for sign, rows in _read(source, patches, _SUMS, f"{RUNS} GROUP BY agent, key, key2"):
-        for agent, complexity, profile, *sums in rows:
+        for agent, complexity, profile, *sums in paced(rows):
             name = (agent, complexity, profile)
             held = totals.get(name)
             if held is None:
                 totals[name] = sums if sign > 0 else [-its for its in sums]
             else:
                 totals[name] = list(map(add if sign > 0 else sub, held, sums))
-        pause()
-    return {name: _cell(*map(int, sums)) for name, sums in totals.items() if any(sums)}
+    return {name: _cell(*map(int, sums)) for name, sums in paced(totals.items()) if any(sums)}
 
 
 def _cell(
@@ -114,10 +110,9 @@ def read_scopes(source: Source, patches: Iterable[Patch]) -> Scopes:
                 _add_tokens(found, agent, sign, {scope: tokens})
             else:
                 packed[agent].append(its)
-        for number, (agent, entries) in enumerate(packed.items()):
+        for agent, entries in packed.items():
             _add_tokens(found, agent, sign, unpack_tokens(b"".join(entries)))
-            if number % _AGENTS == _AGENTS - 1:
-                pause()
+            pause()
     return {
         agent: {scope: tokens for scope, tokens in its.items() if tokens}
         for agent, its in found.items()
@@ -189,7 +184,7 @@ def _read_hours(
         f" AND start IN ({tx.marks(len(starts), first=2)}) AND {where}"
     )
     with unhurried(tx):
-        return tx.fetch(sql, [source.workspace, *starts])
+        return list(paced(tx.stream(sql, [source.workspace, *starts])))
 
 
 def _kept(source: Source, patches: Iterable[Patch]) -> Iterator[tuple[int, Piece]]:
@@ -221,7 +216,8 @@ def read_rows(
         with unhurried(tx):
             rows, values = counted_rows(tx, source.workspace, piece, f"agent {what} {where}")
             chosen = f"agent IN ({tx.marks(len(agents))}) AND " if agents else ""
-            return tx.fetch(f"SELECT {what} FROM {rows} WHERE {chosen}{where}", [*values, *agents])
+            sql = f"SELECT {what} FROM {rows} WHERE {chosen}{where}"
+            return list(paced(tx.stream(sql, [*values, *agents])))
     starts = row_starts(piece)
     bound: Sequence[int] = (piece.since // MICROS, piece.until // MICROS)
     marks = [tx.marks(1, first=n) for n in range(1, 5)]
@@ -235,7 +231,7 @@ def read_rows(
         f" AND {times}{chosen} AND {where}"
     )
     with unhurried(tx):
-        return tx.fetch(sql, [source.workspace, piece.grain, *bound, *agents])
+        return list(paced(tx.stream(sql, [source.workspace, piece.grain, *bound, *agents])))
 
 
 def _is_narrow(piece: Piece, what: str) -> bool:

@@ -97,6 +97,13 @@ class Tx:
             cursor.execute(sql, values, prepare=prepare)
             return cursor.fetchall() if returning else []
 
+    def stream(self, sql: str, values: Sequence[Any]) -> Iterable[tuple[Any, ...]]:
+        """The rows of `fetch`; on SQLite each is looked for when it is asked for."""
+        if self.is_sqlite:
+            rows: Iterable[tuple[Any, ...]] = self._driver().execute(sql, values)
+            return rows
+        return self.fetch(sql, values)
+
     def marks(self, count: int, *, first: int = 1) -> str:
         """Place holders for `count` values, the first of them the `first`-th of the statement."""
         if self.is_sqlite:

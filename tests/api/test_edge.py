@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import event, make_url
 
 from app.store.database import Tx
+from app.store.pacing import TRAFFIC
 from tests.running import Running, Wire, running
 
 MARKER = "xyzzy-marker-7731"
@@ -283,6 +284,23 @@ async def test_a_text_about_nul_is_no_nul(light_client: httpx.AsyncClient) -> No
     task = "Strip \\u0000 from NaN-like strings"
     response = await light_client.post("/allocate", json={"agent": "dbt-expert", "task": task})
     assert response.status_code == 201
+
+
+async def test_no_request_stays_in_flight(light_client: httpx.AsyncClient) -> None:
+    body = {"agent": "dbt-expert"}
+    before = TRAFFIC.came
+    assert (await light_client.post("/allocate", json=body)).status_code == 201
+    assert (await light_client.post("/allocate", json={"agent": 1})).status_code == 422
+    assert (await light_client.post("/usage", content=b"{")).status_code == 422
+    cancelled = asyncio.create_task(light_client.post("/allocate", json=body))
+    for _ in range(1_000):
+        if TRAFFIC.came == before + 4:
+            break
+        await asyncio.sleep(0)
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    assert not TRAFFIC.wait(0)
 
 
 async def test_a_store_that_is_closed_answers_without_a_record(light_service: Running) -> None:
