@@ -146,20 +146,16 @@ class Edge:
     ) -> int:
         """Answer a request of the express lane; the status of the answer."""
         request = HurriedRequest(scope, receive)
-        try:
-            return await self._answer(handle, key, request, send)
-        finally:
-            TRAFFIC.end(request)
-
-    async def _answer(self, handle: Handle, key: Key | None, request: Request, send: Send) -> int:
         paced: list[Header] = []
         try:
-            self._admit(key, request.scope, paced)
+            self._admit(key, scope, paced)
             response = await handle(request)
         except ClientDisconnect:
             return CLIENT_LEFT
         except Exception as error:  # noqa: BLE001 (as the framework does: the client is told)
             response = respond(request, error)
+        finally:
+            TRAFFIC.end(request)
         start = {
             "type": "http.response.start",
             "status": response.status_code,
