@@ -13,7 +13,8 @@ STEM = 6
 """Letters by which two words are taken for forms of one, beside another word."""
 SHORTEST, LONGEST = 3, 24
 """Letters of words that have parts; of longer ones the beginning is looked at."""
-PART_SIZES = (3, 4, 5)
+PART = 4
+"""Letters of a part."""
 
 NUMBER = "#"
 TRIM = ".,;:!?()[]{}<>*'\"…-–—•/\\|#=&~^%$@+«»„“”’‘。，、？！：；（）「」☐"
@@ -71,12 +72,11 @@ def read(text: str) -> Reading:
 
 
 def parts_of(word: str) -> Sequence[str]:
-    """Pieces of a word of three to five letters, its ends marked; of a short word none."""
+    """The pieces of a word of `PART` letters, its ends marked; of a short word none."""
     if len(word) < SHORTEST:
         return ()
     marked = f"<{word[:LONGEST]}>"
-    last = len(marked) + 1
-    return [marked[at : at + size] for size in PART_SIZES for at in range(last - size)]
+    return [marked[at : at + PART] for at in range(len(marked) + 1 - PART)]
 
 
 def _sentences(text: str) -> list[Sentence]:

@@ -12,9 +12,9 @@ Places = NDArray[np.int64]
 MOST_STEPS = 30
 MOST_TURNS = 300
 """Of conjugate gradients, within a step."""
-FLAT = 1e-3
-"""A slope that is not worth another step: weights are rounded to hundredths."""
-NEAR = 1e-6
+FLAT = 1e-6
+"""A slope that is not worth another step."""
+NEAR = 1e-10
 """Share of the first rest, squared, at which a step is solved."""
 
 

@@ -12,7 +12,7 @@ from app.core.reading import NUMBER, Reading, parts_of
 from training.detector.fit import Floats, Rows, Spelt, fit
 from training.detector.priors import BIAS, PRIORS
 
-SIGNAL, WORD, PAIR, PART, CONSTANT = 0.2, 0.4, 0.4, 0.036, 4.0
+SIGNAL, WORD, PAIR, PART, CONSTANT = 0.2, 0.4, 0.4, 0.1, 4.0
 """How far weights may leave their priors (variances). Chosen by texts of writers left out."""
 
 RARE = 2
@@ -25,7 +25,7 @@ _MARKS = frozenset(f"{MASK}{NUMBER}?^ ")
 
 @dataclass(frozen=True)
 class Columns:
-    """The features that a fit knows, in the order of its columns; a constant is before the parts."""
+    """The features that a fit knows, in the order of its columns; before the parts a constant."""
 
     signals: dict[str, int]
     words: dict[str, int]
@@ -87,7 +87,11 @@ def rows_of(readings: Sequence[Reading], columns: Columns) -> Spelt:
         counts = share(len(reading.vocabulary))
         left.append(
             [
-                *((columns.signals[n], v) for n, v in reading.signals.items() if n in columns.signals),
+                *(
+                    (columns.signals[n], v)
+                    for n, v in sorted(reading.signals.items())
+                    if n in columns.signals
+                ),
                 *((columns.words[n], counts) for n in reading.vocabulary if n in columns.words),
                 *((columns.pairs[n], counts) for n in reading.pairs if n in columns.pairs),
                 (columns.constant, 1.0),
@@ -105,9 +109,7 @@ def rows_of(readings: Sequence[Reading], columns: Columns) -> Spelt:
     )
 
 
-def fit_all(
-    readings: Sequence[Reading], labels: Floats, times: Floats
-) -> tuple[Columns, Floats]:
+def fit_all(readings: Sequence[Reading], labels: Floats, times: Floats) -> tuple[Columns, Floats]:
     """Weights for each of the three questions.
 
     labels: both labels of each text. times: how much each text counts.

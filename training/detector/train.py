@@ -39,7 +39,7 @@ RESULTS = HERE / "results.json"
 
 LEAST = 0.1
 """Pairs whose weights never reach this are left out."""
-LEAST_PART = 0.03
+LEAST_PART = 0.04
 """The same of parts of words."""
 NATURAL = 8
 """From this writer on texts are of the kinds that agents are given most: they count more."""
