@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import exp, log
+from math import exp, log, sqrt
 from string import ascii_letters, digits
 
 from app.core.complexity import (
@@ -17,7 +17,7 @@ from app.core.complexity import (
     known,
 )
 from app.core.detection import Detection, Three
-from app.core.reading import Reading, read
+from app.core.reading import Reading, parts_of, read
 from app.core.signals import Found
 
 Weighed = tuple[float, float, float, int, float]
@@ -25,6 +25,9 @@ Weighed = tuple[float, float, float, int, float]
 
 Said = tuple[float, int, str]
 """How strongly something spoke for which rung, and its name."""
+
+UNLISTED = "~"
+"""Before a word that is judged by its parts: it is no evidence."""
 
 LEAST_SHOWN = 0.15
 MOST_SHOWN = 8
@@ -39,11 +42,20 @@ OWN = 1.0
 MOST_TIMES = 3
 """Occurrences of a configured signal that count."""
 
+FAR = (0.0, 1.0, 1.5, 2.0)
+"""What it costs to be so many rungs off."""
+
 CODE = digits + ascii_letters
-"""Three of these are what a word weighs: 15,000 words are read faster so than as numbers."""
+"""Three of these are what a word weighs: 20,000 words are read faster so than as numbers."""
 ZERO = 30
 STEP = 0.06
-"""What a place in `CODE` away from `ZERO` weighs."""
+"""What a place in `CODE` away from `ZERO` weighs, of a word or a pair."""
+FINE = 0.2
+"""What a step is of a part of a word, in steps of a word."""
+FEWEST = 4
+"""Words from which on that is so."""
+USUAL = 8.0
+"""Words of a request whose words weigh what the list says: of more each weighs less."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +68,12 @@ class Weights:
     signals: Mapping[str, Weighed]
     measures: frozenset[str]
     """Signals of size and form: alone they are no evidence."""
-    stems: Mapping[str, str]
-    """Codes of words and of pairs of words, by their first letters; `~` before those beside the
-    request."""
+    words: Mapping[str, str]
+    """Codes of words."""
+    pairs: Mapping[str, str]
+    """Codes of pairs of words, by their first letters."""
+    parts: Mapping[str, str]
+    """Codes of parts of words, by which words that are not listed are judged."""
 
 
 def judge(
@@ -98,7 +113,7 @@ def weigh(reading: Reading, weights: Weights) -> tuple[Three, list[Said]]:
     """The log odds of at least each tier, and everything that was heard with what it weighs."""
     first, second, third = weights.bias
     said: list[Said] = []
-    signals, stems = weights.signals, weights.stems
+    signals = weights.signals
     for name, strength in reading.signals.items():
         found = signals.get(name)
         if found is not None:
@@ -106,16 +121,45 @@ def weigh(reading: Reading, weights: Weights) -> tuple[Three, list[Said]]:
             second += strength * found[1]
             third += strength * found[2]
             said.append((strength * found[4], found[3], name))
-    for stem in set(reading.stems):
-        code = stems.get(stem)
+    scale = share(len(reading.vocabulary))
+    shown = LEAST_SHOWN / scale
+    for name, found in _of_words(reading, weights):
+        first += scale * found[0]
+        second += scale * found[1]
+        third += scale * found[2]
+        if found[4] >= shown:
+            said.append((scale * found[4], found[3], name))
+    return (first, second, third), said
+
+
+def share(words: int) -> float:
+    """What a word of a request counts that has so many."""
+    return sqrt(USUAL / max(FEWEST, words))
+
+
+def _of_words(reading: Reading, weights: Weights) -> list[tuple[str, Weighed]]:
+    """What each word and pair weighs; a word that is not listed by its parts."""
+    words, pairs = weights.words, weights.pairs
+    found = [(pair, decoded(pairs[pair])) for pair in reading.pairs if pair in pairs]
+    for word in reading.vocabulary:
+        code = words.get(word)
+        if code is not None:
+            found.append((word, decoded(code)))
+        elif parts := parts_of(word):
+            found.append((f"{UNLISTED}{word}", _spelled(parts, weights.parts)))
+    return found
+
+
+def _spelled(parts: Sequence[str], codes: Mapping[str, str]) -> Weighed:
+    first = second = third = 0.0
+    for part in parts:
+        code = codes.get(part)
         if code is not None:
             found = decoded(code)
             first += found[0]
             second += found[1]
             third += found[2]
-            if found[4] >= LEAST_SHOWN:
-                said.append((found[4], found[3], stem))
-    return (first, second, third), said
+    return weighed((first * FINE, second * FINE, third * FINE))
 
 
 def weighed(three: Three) -> Weighed:
@@ -155,10 +199,11 @@ def probabilities(odds: Three, weights: Weights, detection: Detection) -> tuple[
 
 
 def cheapest(chances: Sequence[float], under_cost: float) -> int:
-    """The rung with the least expected cost, a rung of difference costing 1 or, below, more."""
+    """The rung with the least expected cost: 1 for a rung too much, `under_cost` for one too
+    little, half as much again for each further."""
     costs = [
         sum(
-            chance * (under_cost * (true - rung) if true > rung else rung - true)
+            chance * (under_cost * FAR[true - rung] if true > rung else FAR[rung - true])
             for true, chance in enumerate(chances)
         )
         for rung in range(4)
@@ -200,7 +245,7 @@ def _is_evidence(said: Sequence[Said], weights: Weights) -> bool:
         if name in weights.signals:
             if name not in measures:
                 return True
-        else:
+        elif name[0] != UNLISTED:
             words += weight
     return words >= ENOUGH
 
@@ -219,5 +264,5 @@ def _shown(said: list[Said], reading: Reading, measures: frozenset[str]) -> Iter
         if name in signals:
             label, found = name, matched.get(name, "")
         else:
-            label, found = "word", name.strip("~^ ")
+            label, found = "word", name.strip(f"{UNLISTED}^ ")
         yield Signal(tier=TASK_TIERS[tier], name=label, matched=found, weight=round(weight, 3))

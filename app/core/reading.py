@@ -2,13 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from app.core.cues import CUES, FILLERS, MUTED, NOUNS, PHRASES, QUESTIONS, THINGS, VERBS
 from app.core.gazetteer import SYSTEM_PAIRS, SYSTEM_WORDS, SYSTEMS
 from app.core.hygiene import MASK, request_of
+from app.core.topics import TOPICS
 
 STEM = 6
-"""Letters by which two words are taken for forms of one."""
+"""Letters by which two words are taken for forms of one, beside another word."""
+SHORTEST, LONGEST = 3, 24
+"""Letters of words that have parts; of longer ones the beginning is looked at."""
+PART = 4
+"""Letters of a part."""
 
 NUMBER = "#"
 TRIM = ".,;:!?()[]{}<>*'\"…-–—•/\\|#=&~^%$@+«»„“”’‘。，、？！：；（）「」☐"
@@ -21,6 +27,14 @@ ASKING = frozenset("could can would will".split())
 YOU = frozenset("you u someone somebody".split())
 THANKS = frozenset("thanks thank thx cheers regards ty".split())
 
+STRENGTHS, STRONGEST = {1: 1.0, 2: 1.3}, 1.5
+"""How strongly a request has a cue or topic, by the words that speak of it."""
+LAST_WORDS = frozenset(pair.partition(" ")[2] for pair in (*PHRASES, *SYSTEM_PAIRS))
+"""Words that may end a phrase: before others none is looked for."""
+SILENT = MUTED | {","}
+UNSPACED = "\u2e80"
+"""From here on scripts put no spaces between words: two signs are taken for one."""
+
 Sentence = list[str]
 
 
@@ -32,8 +46,10 @@ class Reading:
     """Features that have a name, and how strongly the request has each."""
     matched: dict[str, str] = field(default_factory=dict)
     """The words that some were found by."""
-    stems: list[str] = field(default_factory=list)
-    """Words and pairs of words of what is asked, by their first letters."""
+    vocabulary: list[str] = field(default_factory=list)
+    """Its words, each once."""
+    pairs: list[str] = field(default_factory=list)
+    """Words that follow each other, by their first letters, each once."""
     words: int = 0
 
 
@@ -51,7 +67,16 @@ def read(text: str) -> Reading:
     if rest:
         _read_rest(rest, [head for head in heads[lead + 1 :] if head], found)
     _read_systems(sentences, heads[lead], found)
+    _read_words(sentences, heads[lead], found)
     return found
+
+
+def parts_of(word: str) -> Sequence[str]:
+    """The pieces of a word of `PART` letters, its ends marked; of a short word none."""
+    if len(word) < SHORTEST:
+        return ()
+    marked = f"<{word[:LONGEST]}>"
+    return [marked[at : at + PART] for at in range(len(marked) + 1 - PART)]
 
 
 def _sentences(text: str) -> list[Sentence]:
@@ -184,14 +209,14 @@ def _question(sentence: Sentence, at: int) -> str:
 
 
 def _read_asked(words: Sentence, head: tuple[str, int] | None, found: Reading) -> None:
-    signals, matched, stems = found.signals, found.matched, found.stems
+    signals, matched = found.signals, found.matched
     asks = "states" if head is None else head[0]
     place = -1 if head is None else head[1]
     signals[f"asks: {asks}" if head else "states"] = 1.0
     if head:
         matched[f"asks: {asks}"] = words[place] if place < len(words) else asks
 
-    before, stem_before = "", "^"
+    before = ""
     commas = verbs = 0
     seen: dict[str, int] = {}
     for at, word in enumerate(words):
@@ -201,16 +226,11 @@ def _read_asked(words: Sentence, head: tuple[str, int] | None, found: Reading) -
             continue
         if word in MUTED:
             continue
-        stem = word[:STEM]
-        stems.append(stem)
-        stems.append(f"{stem_before} {stem}")
-        stem_before = stem
         if word in CUES:
             for cue in CUES[word]:
                 seen[cue] = seen.get(cue, 0) + 1
                 matched.setdefault(cue, word)
-        pair = f"{before} {word}"
-        if pair in PHRASES:
+        if word in LAST_WORDS and (pair := f"{before} {word}") in PHRASES:
             cue = PHRASES[pair]
             seen[cue] = seen.get(cue, 0) + 1
             matched[cue] = pair
@@ -220,7 +240,7 @@ def _read_asked(words: Sentence, head: tuple[str, int] | None, found: Reading) -
         before = word
 
     for cue, count in seen.items():
-        signals[cue] = 1.0 if count == 1 else 1.3 if count == 2 else 1.5
+        signals[cue] = STRENGTHS.get(count, STRONGEST)
         signals[f"{asks} + {cue}"] = 1.0
     _read_measure(words, place, commas, verbs, asks, found)
 
@@ -259,7 +279,7 @@ def _read_measure(
 
 
 def _read_rest(rest: Sequence[Sentence], heads: Sequence[tuple[str, int]], found: Reading) -> None:
-    signals, stems = found.signals, found.stems
+    signals = found.signals
     found.words += sum(map(len, rest))
     cues: set[str] = set()
     before = ""
@@ -267,11 +287,9 @@ def _read_rest(rest: Sequence[Sentence], heads: Sequence[tuple[str, int]], found
         for word in sentence:
             if word in CUES:
                 cues.update(CUES[word])
-            pair = f"{before} {word}"
-            if pair in PHRASES:
+            if word in LAST_WORDS and (pair := f"{before} {word}") in PHRASES:
                 cues.add(PHRASES[pair])
             before = word
-            stems.append(f"~{word[:STEM]}")
     for cue in cues:
         signals[f"beside: {cue}"] = 1.0
     for asks, _ in heads:
@@ -281,6 +299,39 @@ def _read_rest(rest: Sequence[Sentence], heads: Sequence[tuple[str, int]], found
             signals[f"{least} more sentences"] = 1.0
         if len(heads) >= least:
             signals[f"{least} more requests"] = 1.0
+
+
+def _read_words(
+    sentences: Sequence[Sentence], head: tuple[str, int] | None, found: Reading
+) -> None:
+    """List the words and pairs of words, and count what topics they speak of."""
+    words: dict[str, None] = {}
+    pairs: dict[str, None] = {}
+    before = "^"
+    for sentence in sentences:
+        for word in sentence:
+            if word in SILENT:
+                continue
+            if word.isascii() or word[0] < UNSPACED:
+                words[word] = None
+                stem = word[:STEM]
+                pairs[f"{before} {stem}"] = None
+                before = stem
+            else:
+                words.update(dict.fromkeys(map("".join, pairwise(word))))
+    found.vocabulary = list(words)
+    found.pairs = list(pairs)
+    signals, matched = found.signals, found.matched
+    asks = "states" if head is None else head[0]
+    seen: dict[str, int] = {}
+    for word in words:
+        if word in TOPICS:
+            for topic in TOPICS[word]:
+                seen[topic] = seen.get(topic, 0) + 1
+                matched.setdefault(topic, word)
+    for topic, count in seen.items():
+        signals[topic] = STRENGTHS.get(count, STRONGEST)
+        signals[f"{asks} + {topic}"] = 1.0
 
 
 def _read_systems(
@@ -299,7 +350,7 @@ def _read_systems(
             elif word in SYSTEM_WORDS:
                 kinds[SYSTEM_WORDS[word]] = word
                 flows = flows or before in ("to", "into", "through", "between", "across")
-            elif (pair := f"{before} {word}") in SYSTEM_PAIRS:
+            elif word in LAST_WORDS and (pair := f"{before} {word}") in SYSTEM_PAIRS:
                 named[SYSTEM_PAIRS[pair]] = pair
             before = word
     if not named and not kinds:

@@ -3,25 +3,33 @@
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from app.core.detection import Three
 from app.core.learned import Weighed, Weights, weighed
 
-FILE = "detector.json"
+FILE = Path(__file__).with_name("detector.json")
 
 
 @cache
 def weights() -> Weights:
     """What `training/detector/train.py` made; read once."""
-    data = json.loads(files("app.presets").joinpath(FILE).read_bytes())
+    data = json.loads(FILE.read_bytes())
     return Weights(
         bias=_three(data["bias"]),
         temperature=data["temperature"],
         signals=_threes(data["signals"]),
         measures=frozenset(data["measures"]),
-        stems=data["stems"],
+        words=_codes(data["words"]),
+        pairs=_codes(data["pairs"]),
+        parts=_codes(data["parts"]),
     )
+
+
+def _codes(data: str) -> dict[str, str]:
+    """Names and codes in turns, as one text: it is read faster so."""
+    entries = data.split("|")
+    return dict(zip(entries[::2], entries[1::2], strict=True))
 
 
 def _threes(data: Mapping[str, Sequence[float]]) -> dict[str, Weighed]:

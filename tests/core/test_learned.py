@@ -242,7 +242,9 @@ def test_context_and_own_signals_speak_for_their_tier() -> None:
 def test_the_weights_are_small_and_name_what_code_looks_for() -> None:
     assert len(weights().signals) > 100
     assert all(len(one) == 5 for one in weights().signals.values())
-    assert all(len(one) == 3 for one in weights().stems.values())
+    for codes in (weights().words, weights().pairs, weights().parts):
+        assert len(codes) > 1_000
+        assert all(len(one) == 3 for one in codes.values())
 
 
 @given(st.tuples(*(st.floats(-4, 4) for _ in range(3))))

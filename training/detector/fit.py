@@ -12,7 +12,10 @@ Places = NDArray[np.int64]
 MOST_STEPS = 30
 MOST_TURNS = 300
 """Of conjugate gradients, within a step."""
-FLAT = 1e-7
+FLAT = 1e-6
+"""A slope that is not worth another step."""
+NEAR = 1e-10
+"""Share of the first rest, squared, at which a step is solved."""
 
 
 @dataclass(frozen=True)
@@ -40,23 +43,49 @@ class Rows:
         return np.bincount(self.column, self.number * values[self.row], self.shape[1])
 
 
-def fit(x: Rows, y: Floats, prior: Floats, variance: Floats) -> Floats:
+@dataclass(frozen=True)
+class Spelt:
+    """Rows with more columns to the right: the parts of their words."""
+
+    left: Rows
+    words: Rows
+    """Which words each row has; a column for each word."""
+    parts: Rows
+    """Which parts each word has."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows, and columns of both sides."""
+        return self.left.shape[0], self.left.shape[1] + self.parts.shape[1]
+
+    def times(self, weights: Floats) -> Floats:
+        """One sum for each row."""
+        cut = self.left.shape[1]
+        return self.left.times(weights[:cut]) + self.words.times(self.parts.times(weights[cut:]))
+
+    def back(self, values: Floats) -> Floats:
+        """One sum for each column."""
+        right = self.parts.back(self.words.back(values))
+        return np.concatenate([self.left.back(values), right])
+
+
+def fit(x: Spelt, y: Floats, times: Floats, prior: Floats, variance: Floats) -> Floats:
     """The weights with the highest posterior under Gaussian priors around `prior`.
 
-    y: one for each row, 0 to 1.
+    y: one for each row, 0 to 1. times: how many texts each row stands for.
     """
     spread = np.sqrt(variance)
     moved = np.zeros(x.shape[1])
     for _ in range(MOST_STEPS):
         p = 1 / (1 + np.exp(-x.times(prior + spread * moved)))
-        slope = spread * x.back(p - y) + moved
+        slope = spread * x.back(times * (p - y)) + moved
         if np.abs(slope).max() < FLAT:
             break
-        moved = moved + _step(x, p * (1 - p), spread, -slope)
+        moved = moved + _step(x, times * p * (1 - p), spread, -slope)
     return prior + spread * moved
 
 
-def _step(x: Rows, bend: Floats, spread: Floats, downhill: Floats) -> Floats:
+def _step(x: Spelt, bend: Floats, spread: Floats, downhill: Floats) -> Floats:
     """Solve the step of Newton's method by conjugate gradients."""
     step = np.zeros_like(downhill)
     left, way = downhill, downhill
@@ -66,7 +95,7 @@ def _step(x: Rows, bend: Floats, spread: Floats, downhill: Floats) -> Floats:
         length = size / (way @ bent)
         step, left = step + length * way, left - length * bent
         before, size = size, left @ left
-        if size < 1e-10 * first:
+        if size < NEAR * first:
             break
         way = left + size / before * way
     return step
