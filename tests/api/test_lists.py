@@ -169,7 +169,7 @@ async def test_lists_that_come_together_are_all_booked(reading: Running) -> None
     assert sum(answer.json().get("accepted", 0) for answer in answers) == 11 * 500
     assert await read_beside(reading.client) - before == 12
     found = (await reading.client.get("/usage/analytics")).json()
-    assert found["total_executions"] == 11 * 500
+    assert found["overall"]["executions"] == 11 * 500
 
 
 async def test_what_a_key_does_not_reach_stays_out_of_reach(database_url: str) -> None:
@@ -209,7 +209,7 @@ async def test_a_reader_that_is_killed_loses_nothing(reading: Running) -> None:
 
     assert sum(await sending) == 12 * 800
     found = (await reading.client.get("/usage/analytics")).json()
-    assert found["total_executions"] == 12 * 800
+    assert found["overall"]["executions"] == 12 * 800
     assert not is_ready(reading)
     assert readers_of(os.getpid()) == []
 
