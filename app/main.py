@@ -128,10 +128,7 @@ def create_app(
                 if interval and house.backups.has_changes:
                     await back_up(house.backups, now=clock.now, new_id=new_backup_id)
             finally:
-                if house.lists is not None:
-                    await house.lists.close()
-                await to_thread.run_sync(store.close)
-                house.texts.shared.close()
+                await _close(house)
                 log.info("stopped")
 
     app = FastAPI(
@@ -178,6 +175,14 @@ def create_app(
     edge = _edge_of(app, house, settings)
     app.build_middleware_stack = lambda: edge(inner())  # type: ignore[method-assign]  # outermost
     return app
+
+
+async def _close(house: House) -> None:
+    """Let what is in hand be written, and let go of everything."""
+    if house.lists is not None:
+        await house.lists.close()
+    await to_thread.run_sync(house.store.close)
+    house.texts.shared.close()
 
 
 def _edge_of(app: FastAPI, house: House, settings: Settings) -> Callable[[ASGIApp], Edge]:

@@ -139,6 +139,7 @@ def _running(
 ) -> Iterator[Server]:
     log = folder / f"{name}-{port}.log"
     kept = {key: value for key, value in os.environ.items() if not key.startswith("MEMBUDGET_")}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)  # who runs it twice has it compiled
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
