@@ -212,9 +212,6 @@ def furnish(settings: Settings, *, reader: Sequence[str] = ()) -> House:
     backups = Backups(store, BackupFolder(backup_folder(settings)), keep=settings.backup_keep)
     zone = ZoneInfo(settings.timezone)
     costs = CostShelf(prices.price)
-    lists = LongLists(
-        store, Beside(reader), shelf.identify, costs, limit=settings.write_queue_limit
-    )
     cache = GroupCache()
     handlers = {
         **{
@@ -239,7 +236,7 @@ def furnish(settings: Settings, *, reader: Sequence[str] = ()) -> House:
         texts=TextCache(hot_store(settings)),
         prices=prices,
         costs=costs,
-        lists=lists if reader else None,
+        lists=LongLists(store, Beside(reader), shelf.identify, costs) if reader else None,
         grades=shipped_grades(),
         tokens=counter,
         thinking=Thinking(),

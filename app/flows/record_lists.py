@@ -75,18 +75,15 @@ class LongLists:
         identify: Identify,
         costs: CostShelf,
         *,
-        limit: int,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._store = store
         self._beside = beside
         self._identify = identify
         self._costs = costs
-        self._limit = limit
-        """Events that may wait, here and for their commit."""
         self._waiting: deque[_Waiting] = deque()
         self._weight = 0
-        """Of the lists that wait."""
+        """Of the lists that wait: they count with the writes that wait for their commit."""
         self._reading: asyncio.Task[None] | None = None
         self._booking: set[asyncio.Task[None]] = set()
         self._one = CapacityLimiter(1)
@@ -115,7 +112,7 @@ class LongLists:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         weight = max(unread.raw.count(EVENT_MARK), len(unread.raw) // EVENT_BYTES)
         before = self._weight + self._store.waiting
-        if before and before + weight > self._limit:
+        if before and before + weight > self._store.queue_limit:
             raise Unavailable("Too many writes are waiting; try again in a second.")
         self._weight += weight
         self._waiting.append(_Waiting(unread, weight, future))
