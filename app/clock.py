@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from app.core.ids import base32, tag_of
 
@@ -19,9 +20,14 @@ def now() -> datetime:
 
 def new_id(prefix: str, workspace: str) -> str:
     """A fresh id such as `alc_01k…_7hq2x`: time-sortable, ending in its workspace's tag."""
-    moment = time.time_ns() // 1_000_000
+    moment = _moment(time.time_ns() // 1_000_000)
     chance = int.from_bytes(os.urandom(8), "big")
-    return f"{prefix}_{base32(moment, 10)}{base32(chance, 12)}_{tag_of(workspace)}"
+    return f"{prefix}_{moment}{base32(chance, 12)}_{tag_of(workspace)}"
+
+
+@lru_cache(maxsize=2)
+def _moment(milliseconds: int) -> str:
+    return base32(milliseconds, 10)
 
 
 def new_secret() -> str:

@@ -76,7 +76,7 @@ class House:
 
 def house_for(request: Request) -> House:
     """The house that serves a request, as far as its key reaches: ids of others are not found."""
-    house: House = request.app.state.house
+    house: House = request.scope["app"].state.house
     bound = bound_to()
     return replace(house, directory=house.directory.narrowed(bound)) if bound else house
 

@@ -26,9 +26,9 @@ async def idempotency(request: Request) -> tuple[str | None, bytes | None]:
 
     Errors: InvalidRequest for a key that is empty, too long or not printable.
     """
-    key = request.headers.get("idempotency-key")
-    if key is None:
+    if b"idempotency-key" not in dict(request.scope["headers"]):
         return None, None
+    key = request.headers["idempotency-key"]
     if not (0 < len(key) <= MAX_KEY and key.isprintable()):
         raise InvalidRequest(f"Idempotency-Key takes 1 to {MAX_KEY} printable characters.")
     return key, hashlib.blake2b(await request.body(), digest_size=16).digest()

@@ -129,7 +129,7 @@ def _judge_task(text: str, context: Context, table: SignalTable) -> Verdict:
         for tier in tiers:
             scores[tier] += signal.weight
 
-    nearness = tuple(round(score, 9) for score in scores.values())
+    nearness = tuple([round(score, 9) for score in scores.values()])
     second, best = sorted(nearness)[2:]
     winner = nearness.index(best) if best > 0 else MEDIUM
     return _verdict(

@@ -1,5 +1,6 @@
 """Find many patterns in a text in linear time, whoever wrote the patterns."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,6 +20,7 @@ MAX_USER_MEMORY = 64 * 1024  # design: RE2's default let a hostile pattern compi
 MAX_USER_PROGRAM = 20_000  # ours: RE2 instructions of all user patterns together
 USER_WORK = 20_000_000  # ours: instructions by bytes that user patterns cost; 0.6 s at worst
 MAX_OCCURRENCES = 200  # ours: far past what settles a verdict; bounds the time of long texts
+SHORT = 1_000  # ours: bytes of a text that Python's own engine reads in no time, too
 MAX_MATCHED_CHARACTERS = 80  # ours: what an answer quotes of the text
 
 
@@ -56,6 +58,9 @@ class _Patterns:
 
     specs: tuple[SignalSpec, ...]
     expressions: tuple[Any, ...]
+    quick: tuple[re.Pattern[bytes], ...]
+    """The same expressions for `re`, of shipped signals: short texts take it half of the time. What
+    users wrote is for RE2 alone."""
     every: Any
     program: int
     """RE2 instructions of all of them: the work of one byte at the very worst."""
@@ -104,6 +109,13 @@ class SignalTable:
 
 def _find_shipped(patterns: _Patterns, data: bytes) -> Iterator[Found]:
     ascii_only = data.isascii()
+    if ascii_only and len(data) <= SHORT and b"\v" not in data:  # a blank for `re` alone
+        for index in _present(patterns, data):
+            found = patterns.quick[index].finditer(data)
+            spans = [match.span() for match in islice(found, MAX_OCCURRENCES)]
+            if spans:
+                yield _found(patterns.specs[index], data, spans)
+        return
     for index in _present(patterns, data):
         spec = patterns.specs[index]
         matches = islice(patterns.expressions[index].finditer(data), MAX_OCCURRENCES)
@@ -166,7 +178,14 @@ def _compile(specs: tuple[SignalSpec, ...], *, memory: int | None = None) -> _Pa
         every.Add(spec.pattern)
     if specs:
         every.Compile()  # has room: RE2's 8 MiB hold several times MAX_USER_PROGRAM
-    return _Patterns(specs=specs, expressions=expressions, every=every, program=program)
+    shipped = (spec.pattern.encode() for spec in specs if spec.shipped)
+    return _Patterns(
+        specs=specs,
+        expressions=expressions,
+        quick=tuple(re.compile(pattern, re.IGNORECASE) for pattern in shipped),
+        every=every,
+        program=program,
+    )
 
 
 def _expression(spec: SignalSpec, memory: int | None) -> Any:

@@ -1,5 +1,6 @@
 """Hold the signal tables to what they promise about words, tools and users' patterns."""
 
+import re
 from collections.abc import Iterable
 from decimal import Decimal
 
@@ -200,3 +201,23 @@ def test_an_exploding_pattern_reads_no_more_than_it_can_pay_for() -> None:
     assert found["look up"] == 1
     assert found["bomb1"] == 1
     assert counts(" " * reach + "ab" * 200 + "c", table) == {}
+
+
+_WORDS = sorted(
+    {word for spec in DEFAULT_SIGNALS for word in re.findall(r"[a-z]+", spec.pattern.lower())}
+)
+
+
+@given(
+    st.lists(
+        st.sampled_from(_WORDS) | st.text(st.characters(max_codepoint=127), max_size=6), max_size=30
+    ),
+    st.sampled_from((" ", "", "-", "\n", "  ", "_")),
+)
+def test_both_engines_find_the_same_of_shipped_signals(words: list[str], between: str) -> None:
+    data = between.join(words).encode().replace(b"\v", b"")
+    shipped = DEFAULT_TABLE.shipped
+
+    for quick, expression in zip(shipped.quick, shipped.expressions, strict=True):
+        spans = [match.span() for match in expression.finditer(data)]
+        assert [match.span() for match in quick.finditer(data)] == spans
