@@ -15,7 +15,7 @@ import structlog
 from anyio import CapacityLimiter, to_thread
 from prometheus_client import Counter
 
-from app.core.errors import DomainError
+from app.core.errors import DomainError, Unavailable
 from app.core.receipts import Receipt, accepted, receipt
 from app.core.unread import Found, Group, Identity, Unread
 from app.core.usage import UsageEvent
@@ -36,6 +36,9 @@ AHEAD = 1
 
 EVENT_MARK = b'"used_tokens"'
 """Comes once in an event."""
+
+EVENT_BYTES = 1_024
+"""What weighs as much as an event: bodies that wait take memory, whatever is in them."""
 
 IDLE_SECONDS = 300.0
 """After which a process that nobody wanted is ended."""
@@ -79,6 +82,8 @@ class LongLists:
         self._identify = identify
         self._costs = costs
         self._waiting: deque[_Waiting] = deque()
+        self._weight = 0
+        """Of the lists that wait: they count with the writes that wait for their commit."""
         self._reading: asyncio.Task[None] | None = None
         self._booking: set[asyncio.Task[None]] = set()
         self._one = CapacityLimiter(1)
@@ -95,7 +100,8 @@ class LongLists:
 
     async def record(self, unread: Unread) -> Receipt | list[UsageEvent] | None:
         """Read a list and book it; its events, if they are to be booked by themselves; None, if it
-        is to be read here. Errors: as `record_usage`."""
+        is to be read here. Errors: as `record_usage`; Unavailable, where too much waits."""
+        self._be_wanted()
         answer = await self._wait(unread) if self.is_ready else None
         LISTS.labels("here" if answer is None else "beside").inc()
         if isinstance(answer, Parcel):
@@ -104,24 +110,43 @@ class LongLists:
 
     async def _wait(self, unread: Unread) -> Answer:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        weight = unread.raw.count(EVENT_MARK)
+        weight = max(unread.raw.count(EVENT_MARK), len(unread.raw) // EVENT_BYTES)
+        before = self._weight + self._store.waiting
+        if before and before + weight > self._store.queue_limit:
+            raise Unavailable("Too many writes are waiting; try again in a second.")
+        self._weight += weight
         self._waiting.append(_Waiting(unread, weight, future))
         if self._reading is None:
             self._reading = asyncio.create_task(self._read_all())
         return await future
 
-    async def close(self) -> None:
-        """Let what was read be booked, and end the process."""
+    def _be_wanted(self) -> None:
+        """End the process once nobody has wanted it for a while."""
         if self._leaving is not None:
             self._leaving.cancel()
-        for task in (self._reading, *self._booking):
-            if task is not None:
-                await asyncio.wait({task})
+        loop = asyncio.get_running_loop()
+        self._leaving = loop.call_later(self._idle_seconds, self._leave)
+
+    def _leave(self) -> None:
+        if self._reading is None:
+            self._beside.close()
+        else:
+            self._be_wanted()
+
+    async def close(self) -> None:
+        """End the process, and let what it has read be booked."""
+        if self._leaving is not None:
+            self._leaving.cancel()
+        self._beside.stop()
+        while tasks := self._tasks():
+            await asyncio.wait(tasks)
         self._beside.close()
 
+    def _tasks(self) -> set[asyncio.Task[None]]:
+        reading = set() if self._reading is None else {self._reading}
+        return {task for task in reading | self._booking if not task.done()}
+
     async def _read_all(self) -> None:
-        if self._leaving is not None:
-            self._leaving.cancel()
         try:
             while self._waiting:
                 while len(self._booking) > AHEAD:  # more lists come meanwhile, to be read as one
@@ -129,9 +154,6 @@ class LongLists:
                 await self._read(self._take())
         finally:
             self._reading = None
-            self._leaving = asyncio.get_running_loop().call_later(
-                self._idle_seconds, self._beside.close
-            )
 
     async def _read(self, group: Sequence[_Waiting]) -> None:
         """Have a group read and begin to book it; nobody of it waits in vain, whatever happens."""
@@ -151,6 +173,7 @@ class LongLists:
         while self._waiting and weight + self._waiting[0].weight <= GROUP_EVENTS:
             group.append(self._waiting.popleft())
             weight += group[-1].weight
+        self._weight -= weight
         return group
 
     def _converse(self, group: Sequence[_Waiting]) -> Found | None:
@@ -186,10 +209,12 @@ class LongLists:
         lists, shares, _ = found
         parcels = [None if rows is None else Parcel(rows) for rows in lists]
         alone = dict(enumerate(parcels))
+        together: list[tuple[str, Share, list[_Waiting]]] = []
         for workspace, numbers, cells, oldest, newest in shares:
             its = [parcel for number in numbers if (parcel := alone.pop(number)) is not None]
             share = Share(its, cells=cells, oldest=oldest, newest=newest, charge=self._costs.charge)
-            waiting = [group[number] for number in numbers]
+            together.append((workspace, share, [group[number] for number in numbers]))
+        for workspace, share, waiting in together:  # nothing of what was said is wrong: book it
             task = asyncio.create_task(self._book(workspace, share, waiting))
             self._booking.add(task)
             task.add_done_callback(self._booking.discard)
@@ -202,7 +227,7 @@ class LongLists:
             outcome: Outcome = await self._store.write(
                 workspace, book_shares, share, weight=weight, repeats=True
             )
-        except DomainError as error:
+        except Unavailable as error:
             for one in waiting:
                 one.settle(error)
         except Exception:  # noqa: BLE001 (one of them may be at fault: each is booked by itself)

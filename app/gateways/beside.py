@@ -4,11 +4,14 @@ It is started when it is first wanted, serves once it has said that it is ready,
 nobody has wanted it for a while; where it is lost, whoever asked does the work himself.
 """
 
+import fcntl
+import os
 import select
 import struct
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import IO
 
 HEAD = struct.Struct("<cQ")
@@ -16,19 +19,24 @@ HEAD = struct.Struct("<cQ")
 
 MESSAGE, QUESTION, READY, FAILED = b"m", b"q", b"r", b"f"
 
-PATIENCE_SECONDS = 30.0
-"""How long it may think about one message."""
+PATIENCE_SECONDS = 10.0
+"""How long a conversation about one message may last."""
 
 PAUSE_SECONDS = 60.0
 """How long one that was lost is not started again."""
 
+END_SECONDS = 1.0
+"""How long a process that is killed is waited for."""
 
 PIPE_BYTES = 1 << 20
 """What a pipe holds, where the system lets us say so: a frame then goes in few pieces."""
 
+MOST_BYTES = 1 << 30
+"""Of a frame: whoever says more has lost his way."""
+
 
 class Lost(Exception):
-    """The process is gone, or says nothing."""
+    """The process is gone, says nothing, or says what nobody understands."""
 
 
 class Failed(Exception):
@@ -38,8 +46,11 @@ class Failed(Exception):
 class Beside:
     """A process that works beside this one; one conversation at a time."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(
+        self, command: Sequence[str], *, patience_seconds: float = PATIENCE_SECONDS
+    ) -> None:
         self._command = command
+        self._patience = patience_seconds
         self.starts = 0
         """How often it was started: what an earlier one was told this one does not know."""
         self._process: subprocess.Popen[bytes] | None = None
@@ -47,7 +58,7 @@ class Beside:
         self._not_before = 0.0
 
     def is_ready(self) -> bool:
-        """Whether it answers; it is started if it does not run."""
+        """Whether it answers; it is started if it does not run. Blocks nobody."""
         if self._is_ready:
             return True
         process = self._process
@@ -56,78 +67,143 @@ class Beside:
                 self._start()
             return False
         try:
-            if _has_more(process, 0.0):
-                self._is_ready = read_frame(_out(process))[0] == READY
-        except Lost:
+            said = os.read(_out(process), HEAD.size)
+        except BlockingIOError:
+            return False
+        self._is_ready = said == HEAD.pack(READY, 0)
+        if not self._is_ready:
             self._lose()
         return self._is_ready
 
     def converse(self, message: bytes, answer: Callable[[bytes], bytes]) -> bytes:
         """What it says to a message; `answer` answers its questions meanwhile. Blocks.
 
-        Errors: Lost; Failed, with the kind of error.
+        Errors: Lost; Failed, with the kind of error; those of `answer`.
         """
         process = self._process
-        if process is None:
+        if process is None or not self._is_ready:
             raise Lost
         try:
-            write_frame(_in(process), MESSAGE, message)
-            while True:
-                if not _has_more(process, PATIENCE_SECONDS):
-                    raise Lost
-                kind, content = read_frame(_out(process))
-                if kind == MESSAGE:
-                    return content
-                if kind == FAILED:
-                    raise Failed(content.decode())
-                write_frame(_in(process), MESSAGE, answer(content))
-        except (Lost, OSError) as error:
+            return _converse(process, message, answer, time.monotonic() + self._patience)
+        except Failed:
+            raise
+        except OSError as error:
             self._lose()
             raise Lost from error
+        except BaseException:  # where a conversation broke off, the next would hear the rest of it
+            self._lose()
+            raise
+
+    def stop(self) -> None:
+        """End it for good, whoever talks to it: that one hears that it is lost."""
+        self._not_before = float("inf")
+        process = self._process
+        if process is not None:
+            process.kill()
 
     def close(self) -> None:
-        """End it; it is started again when it is wanted."""
+        """End it, where nobody talks to it; it is started again when it is wanted."""
         process, self._process, self._is_ready = self._process, None, False
         if process is not None:
             process.kill()
             for pipe in (process.stdin, process.stdout):
                 assert pipe is not None
                 pipe.close()
-            process.wait()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(END_SECONDS)
 
     def _start(self) -> None:
+        self._pause()
+        try:
+            process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,  # what stops the service must not stop it before
+            )
+        except OSError:  # no memory, processes or files are left
+            return
+        for pipe in (_in(process), _out(process)):
+            os.set_blocking(pipe, False)
+            if hasattr(fcntl, "F_SETPIPE_SZ"):
+                with suppress(OSError):  # what a user's pipes may hold together is limited
+                    fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self.starts += 1
-        self._not_before = time.monotonic() + PAUSE_SECONDS
-        self._process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            pipesize=PIPE_BYTES,
-            start_new_session=True,  # what stops the service must not stop it before
-        )
+        self._process = process
 
     def _lose(self) -> None:
-        self._not_before = time.monotonic() + PAUSE_SECONDS
+        self._pause()
         self.close()
 
+    def _pause(self) -> None:
+        self._not_before = max(self._not_before, time.monotonic() + PAUSE_SECONDS)
 
-def _in(process: "subprocess.Popen[bytes]") -> IO[bytes]:
+
+def _converse(
+    process: "subprocess.Popen[bytes]",
+    message: bytes,
+    answer: Callable[[bytes], bytes],
+    until: float,
+) -> bytes:
+    while True:
+        _send(_in(process), HEAD.pack(MESSAGE, len(message)), until)
+        _send(_in(process), message, until)
+        kind, length = HEAD.unpack(_receive(_out(process), HEAD.size, until))
+        if kind not in (MESSAGE, FAILED, QUESTION) or length > MOST_BYTES:
+            raise Lost
+        content = _receive(_out(process), length, until)
+        if kind == MESSAGE:
+            return content
+        if kind == FAILED:
+            raise Failed(content.decode(errors="replace"))
+        message = answer(content)
+
+
+def _in(process: "subprocess.Popen[bytes]") -> int:
     assert process.stdin is not None
-    return process.stdin
+    return process.stdin.fileno()
 
 
-def _out(process: "subprocess.Popen[bytes]") -> IO[bytes]:
+def _out(process: "subprocess.Popen[bytes]") -> int:
     assert process.stdout is not None
-    return process.stdout
+    return process.stdout.fileno()
 
 
-def _has_more(process: "subprocess.Popen[bytes]", seconds: float) -> bool:
-    return bool(select.select([_out(process)], [], [], seconds)[0])
+def _send(pipe: int, content: bytes, until: float) -> None:
+    left = memoryview(content)
+    while left:
+        try:
+            left = left[os.write(pipe, left) :]
+        except BlockingIOError:
+            _wait(pipe, select.POLLOUT, until)
+
+
+def _receive(pipe: int, length: int, until: float) -> bytes:
+    found = bytearray(length)
+    left = memoryview(found)
+    while left:
+        try:
+            count = os.readv(pipe, [left])
+        except BlockingIOError:
+            _wait(pipe, select.POLLIN, until)
+            continue
+        if not count:
+            raise Lost
+        left = left[count:]
+    return bytes(found)
+
+
+def _wait(pipe: int, event: int, until: float) -> None:
+    """Wait until a pipe takes or has more. Errors: Lost, if it takes too long."""
+    waiting = select.poll()  # `select` knows the first 1,024 descriptors only
+    waiting.register(pipe, event)
+    if not waiting.poll(max(0.0, until - time.monotonic()) * 1_000):
+        raise Lost
 
 
 def write_frame(pipe: IO[bytes], kind: bytes, content: bytes) -> None:
-    """Send a frame."""
+    """Send a frame, as the process does."""
     for part in (HEAD.pack(kind, len(content)), content):
         left = memoryview(part)
         while left:
@@ -135,7 +211,7 @@ def write_frame(pipe: IO[bytes], kind: bytes, content: bytes) -> None:
 
 
 def read_frame(pipe: IO[bytes]) -> tuple[bytes, bytes]:
-    """The next frame. Errors: Lost at the end."""
+    """The next frame, as the process hears it. Errors: Lost at the end."""
     kind, length = HEAD.unpack(_read(pipe, HEAD.size))
     return kind, _read(pipe, length)
 

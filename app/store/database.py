@@ -71,6 +71,8 @@ class Store:
         """Why the last write was refused, if the disk was full; one that fits clears it."""
         self.is_refusing = False
         """Whether the database did not take the last write; one that it takes clears it."""
+        self.queue_limit = queue_limit
+        """How much may wait for its commit."""
         self._is_replacing = False
         self._readers = anyio.CapacityLimiter(READERS)
         self._resting: list[Connection] = []

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import httpx
 import pytest
 
 from app.commands.beside import COMMAND
+from app.store.cells import seal
 from tests.running import Running, Served, running
 
 PATIENCE_SECONDS = 30
@@ -235,3 +237,72 @@ def test_short_lists_start_no_reader(sqlite_url: str, serve: Callable[..., Serve
     httpx.post(f"{served.url}/usage", json=events("first", 20), timeout=30)
 
     assert readers_of(served.process.pid) == []
+
+
+async def test_a_list_that_is_too_old_is_refused_alone(reading: Running) -> None:
+    sealed = datetime(2026, 3, 1, tzinfo=UTC)
+    store = reading.house.store
+    await store.write("default", seal, int(sealed.timestamp()))
+    bodies = [events(f"list{number}", 500) for number in range(6)]
+    bodies[3][7]["timestamp"] = "2026-02-01T00:00:00Z"
+    before = await read_beside(reading.client)
+
+    answers = await asyncio.gather(*(reading.client.post("/usage", json=body) for body in bodies))
+
+    assert [answer.status_code for answer in answers] == [201, 201, 201, 422, 201, 201]
+    assert answers[3].json()["code"] == "too_old"
+    assert await read_beside(reading.client) - before == 6
+
+
+async def test_more_than_may_wait_is_refused(sqlite_url: str) -> None:
+    async with running(sqlite_url, reader=COMMAND, write_queue_limit=1_000) as service:
+        await ready(service)
+        bodies = [events(f"list{number}", 600) for number in range(6)]
+
+        answers = await asyncio.gather(
+            *(service.client.post("/usage", json=body) for body in bodies)
+        )
+        later = await service.client.post("/usage", json=events("later"))
+
+        assert {answer.status_code for answer in answers} == {201, 503}
+        assert later.status_code == 201
+        accepted = sum(answer.json().get("accepted", 0) for answer in [*answers, later])
+        found = (await service.client.get("/usage/analytics")).json()
+        assert found["overall"]["executions"] == accepted
+
+
+async def test_a_reader_that_nobody_wants_is_ended(sqlite_url: str) -> None:
+    async with running(sqlite_url, reader=COMMAND) as service:
+        lists = service.house.lists
+        assert lists is not None
+        lists._idle_seconds = 0.2
+        await service.client.post("/usage", json=events("first"))
+        assert readers_of(os.getpid())
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while readers_of(os.getpid()):
+            assert time.monotonic() < give_up
+            await asyncio.sleep(0.05)
+
+
+def test_a_frozen_reader_does_not_hold_up_a_stop(
+    sqlite_url: str, serve: Callable[..., Served]
+) -> None:
+    served = serve(sqlite_url, reader_process="on", shutdown_seconds="1")
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    beside = 'usage_lists_total{read="beside"}'
+    number = 0
+    while beside not in httpx.get(f"{served.url}/metrics").text:
+        assert time.monotonic() < give_up
+        number += 1
+        httpx.post(f"{served.url}/usage", json=events(f"first{number}"), timeout=30)
+    (pid,) = readers_of(served.process.pid)
+    os.kill(pid, signal.SIGSTOP)
+    with suppress(httpx.ReadTimeout):
+        httpx.post(f"{served.url}/usage", json=events("last", 10_000), timeout=0.5)
+
+    asked = time.monotonic()
+    served.process.terminate()
+    assert served.process.wait(timeout=PATIENCE_SECONDS) == 0
+
+    assert time.monotonic() - asked < PATIENCE_SECONDS
+    assert not Path(f"/proc/{pid}").exists()
