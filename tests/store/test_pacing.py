@@ -5,6 +5,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Event, Thread
+from time import sleep
 
 import anyio
 import pytest
@@ -141,6 +143,14 @@ def test_what_a_job_reads_pauses_in_its_threads(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'some.db'}"
     many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
     counted = f"{many} SELECT count(*) FROM n"
+    waited, over = Event(), Event()
+
+    def watch() -> None:
+        while not over.is_set() and not waited.is_set():
+            if TRAFFIC._waiting:
+                waited.set()
+                TRAFFIC.end("one")
+            sleep(0.000_5)
 
     async def read() -> list[tuple[int]]:
         store = Store(url)
@@ -152,4 +162,11 @@ def test_what_a_job_reads_pauses_in_its_threads(tmp_path: Path) -> None:
             TRAFFIC.end("one")
             store.close()
 
-    assert anyio.run(read) == [(20_000,)]
+    watching = Thread(target=watch)
+    watching.start()
+    try:
+        assert anyio.run(read) == [(20_000,)]
+    finally:
+        over.set()
+        watching.join()
+    assert waited.is_set()
