@@ -1,13 +1,21 @@
-"""CPU of judging a task: short, long, hostile; the rules beside the learned detector."""
+"""CPU of judging a task: short, long, hostile; the rules beside the learned detector.
 
+With `--litellm` LiteLLM's complexity router too, in an environment of its own that is made with uv
+and deleted afterwards.
+"""
+
+import contextlib
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from harness import Limits, arguments
+from servers import HERE
 
 from app.core.complexity import Context, detect
 from app.core.detection import Detection
@@ -29,11 +37,22 @@ TEXTS: dict[str, tuple[str, int, float]] = {
     "100,000 of list lines": (("\n- foo(x): a" * 8_400)[:100_000], 100, 1_000),
 }
 ROUNDS = 5
+LITELLM = "litellm==1.106.2"
+LEAST_REPEATS = 5
+Beside = Callable[[str, int], float]
 
 
 def main() -> int:
     """Print the figures and judge those that have a bar."""
-    arguments(__doc__ or "").parse_args()
+    options = arguments(__doc__ or "")
+    options.add_argument("--litellm", action="store_true", help=f"run {LITELLM} beside it")
+    with contextlib.ExitStack() as stack:
+        beside = stack.enter_context(litellm()) if options.parse_args().litellm else None
+        return measure(beside)
+
+
+def measure(beside: Beside | None) -> int:
+    """Each text in turns with the rules and, where it is there, LiteLLM's router."""
     limits = Limits("Judging a task: CPU")
     detection = Detection()
     for name, (text, repeats, bar) in TEXTS.items():
@@ -44,8 +63,38 @@ def main() -> int:
         )
         limits.judge(f"learned, {name}", learned, "µs", bar=bar, goal=bar / 2)
         limits.show(f"rules, {name}", rules, "µs")
+        if beside:
+            theirs = min(beside(text, max(LEAST_REPEATS, repeats // 100)) for _ in range(ROUNDS))
+            limits.show(f"LiteLLM, {name} ({theirs / learned:,.1f} x)", theirs, "µs")
     limits.judge("import and weights", import_ms(), "ms", bar=20, goal=10)
     return int(limits.failed)
+
+
+@contextlib.contextmanager
+def litellm() -> Iterator[Beside]:
+    """LiteLLM's router in a process of its own: microseconds of CPU to judge a text."""
+    with tempfile.TemporaryDirectory() as folder:
+        python = Path(folder, "bin/python")
+        subprocess.run(["uv", "--no-config", "venv", "--quiet", folder], check=True)
+        install = ["uv", "--no-config", "pip", "install", "--quiet", "--python", python, LITELLM]
+        subprocess.run(install, check=True)
+        with subprocess.Popen(
+            [python, HERE / "beside_litellm.py"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "true"},
+        ) as child:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            asked, answered = child.stdin, child.stdout
+
+            def judge_once(text: str, repeats: int) -> float:
+                print(json.dumps({"text": text, "repeats": repeats}), file=asked, flush=True)
+                return float(json.loads(answered.readline())["us"])
+
+            yield judge_once
+            asked.close()
 
 
 def interleaved(

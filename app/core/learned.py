@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from math import exp, log, sqrt
+from operator import itemgetter
 from string import ascii_letters, digits
 
 from app.core.complexity import (
@@ -28,6 +28,9 @@ Said = tuple[float, int, str]
 
 UNLISTED = "~"
 """Before a word that is judged by its parts: it is no evidence."""
+MARKS = f"{UNLISTED}^ "
+WORD = "word"
+"""What a word or pair is called as a signal."""
 
 LEAST_SHOWN = 0.15
 MOST_SHOWN = 8
@@ -42,8 +45,8 @@ OWN = 1.0
 MOST_TIMES = 3
 """Occurrences of a configured signal that count."""
 
-FAR = (0.0, 1.0, 1.5, 2.0)
-"""What it costs to be so many rungs off."""
+FAR, FARTHEST = 1.5, 2.0
+"""What it costs to be two and three rungs off, where one costs 1."""
 
 CODE = digits + ascii_letters
 """Three of these are what a word weighs: 20,000 words are read faster so than as numbers."""
@@ -115,20 +118,27 @@ def weigh(reading: Reading, weights: Weights) -> tuple[Three, list[Said]]:
     said: list[Said] = []
     signals = weights.signals
     for name, strength in reading.signals.items():
-        found = signals.get(name)
-        if found is not None:
-            first += strength * found[0]
-            second += strength * found[1]
-            third += strength * found[2]
-            said.append((strength * found[4], found[3], name))
+        if name in signals:
+            one, two, three, tier, most = signals[name]
+            if strength != 1.0:
+                one, two, three, most = (strength * part for part in (one, two, three, most))
+            first += one
+            second += two
+            third += three
+            said.append((most, tier, name))
     scale = share(len(reading.vocabulary))
     shown = LEAST_SHOWN / scale
-    for name, found in _of_words(reading, weights):
-        first += scale * found[0]
-        second += scale * found[1]
-        third += scale * found[2]
-        if found[4] >= shown:
-            said.append((scale * found[4], found[3], name))
+    names, found_words = _of_words(reading, weights)
+    if found_words:
+        ones, twos, threes, _, _ = zip(*found_words, strict=True)
+        first += scale * sum(ones)
+        second += scale * sum(twos)
+        third += scale * sum(threes)
+        said += [
+            (scale * found[4], found[3], name)
+            for name, found in zip(names, found_words, strict=True)
+            if found[4] >= shown
+        ]
     return (first, second, third), said
 
 
@@ -137,25 +147,26 @@ def share(words: int) -> float:
     return sqrt(USUAL / max(FEWEST, words))
 
 
-def _of_words(reading: Reading, weights: Weights) -> list[tuple[str, Weighed]]:
-    """What each word and pair weighs; a word that is not listed by its parts."""
+def _of_words(reading: Reading, weights: Weights) -> tuple[list[str], list[Weighed]]:
+    """Words and pairs that weigh something, and what; a word that is not listed by its parts."""
     words, pairs = weights.words, weights.pairs
-    found = [(pair, decoded(pairs[pair])) for pair in reading.pairs if pair in pairs]
+    names = [pair for pair in reading.pairs if pair in pairs]
+    found = [DECODED[pairs[pair]] for pair in names]
     for word in reading.vocabulary:
-        code = words.get(word)
-        if code is not None:
-            found.append((word, decoded(code)))
+        if word in words:
+            names.append(word)
+            found.append(DECODED[words[word]])
         elif parts := parts_of(word):
-            found.append((f"{UNLISTED}{word}", _spelled(parts, weights.parts)))
-    return found
+            names.append(f"{UNLISTED}{word}")
+            found.append(_spelled(parts, weights.parts))
+    return names, found
 
 
 def _spelled(parts: Sequence[str], codes: Mapping[str, str]) -> Weighed:
     first = second = third = 0.0
     for part in parts:
-        code = codes.get(part)
-        if code is not None:
-            found = decoded(code)
+        if part in codes:
+            found = DECODED[codes[part]]
             first += found[0]
             second += found[1]
             third += found[2]
@@ -176,38 +187,55 @@ def coded(three: Three) -> str:
     return "".join(CODE[max(0, min(most, ZERO + round(weight / STEP)))] for weight in three)
 
 
-@cache
 def decoded(code: str) -> Weighed:
     """What a code of `coded` says."""
     first, second, third = (round((CODE.index(one) - ZERO) * STEP, 2) for one in code)
     return weighed((first, second, third))
 
 
+class _Decoded(dict[str, Weighed]):
+    """What codes say, each worked out once."""
+
+    def __missing__(self, code: str) -> Weighed:
+        found = self[code] = decoded(code)
+        return found
+
+
+DECODED = _Decoded()
+
+
 def probabilities(odds: Three, weights: Weights, detection: Detection) -> tuple[float, ...]:
     """How likely each tier is; they sum to one."""
-    scale = 1 / (weights.temperature * detection.temperature)
-    at_least = [1.0]
-    for score, bias in zip(odds, detection.bias, strict=True):
-        chance = 1 / (1 + exp(-max(-30.0, min(30.0, (score + bias) * scale))))
-        at_least.append(min(at_least[-1], chance))
-    raw = [
-        max(RAREST, here - above)
-        for here, above in zip(at_least, (*at_least[1:], 0.0), strict=True)
-    ]
+    scale = weights.temperature * detection.temperature
+    first, second, third = odds
+    bias = detection.bias
+    medium = _chance((first + bias[0]) / scale)
+    complex_ = min(medium, _chance((second + bias[1]) / scale))
+    several = min(complex_, _chance((third + bias[2]) / scale))
+    raw = (
+        max(RAREST, 1 - medium),
+        max(RAREST, medium - complex_),
+        max(RAREST, complex_ - several),
+        max(RAREST, several),
+    )
     whole = sum(raw)
-    return tuple(one / whole for one in raw)
+    return raw[0] / whole, raw[1] / whole, raw[2] / whole, raw[3] / whole
+
+
+def _chance(log_odds: float) -> float:
+    return 1 / (1 + exp(-max(-30.0, min(30.0, log_odds))))
 
 
 def cheapest(chances: Sequence[float], under_cost: float) -> int:
     """The rung with the least expected cost: 1 for a rung too much, `under_cost` for one too
     little, half as much again for each further."""
-    costs = [
-        sum(
-            chance * (under_cost * FAR[true - rung] if true > rung else FAR[rung - true])
-            for true, chance in enumerate(chances)
-        )
-        for rung in range(4)
-    ]
+    simple, medium, complex_, several = chances
+    costs = (
+        under_cost * (medium + FAR * complex_ + FARTHEST * several),
+        simple + under_cost * (complex_ + FAR * several),
+        FAR * simple + medium + under_cost * several,
+        FARTHEST * simple + FAR * medium + complex_,
+    )
     return costs.index(min(costs))
 
 
@@ -250,19 +278,17 @@ def _is_evidence(said: Sequence[Said], weights: Weights) -> bool:
     return words >= ENOUGH
 
 
-def _shown(said: list[Said], reading: Reading, measures: frozenset[str]) -> Iterator[Signal]:
+def _shown(said: Sequence[Said], reading: Reading, measures: frozenset[str]) -> list[Signal]:
     """What weighed most, and the tier that each speaks for."""
-    said.sort(reverse=True)
+    heard = [one for one in said if one[0] >= LEAST_SHOWN and one[2] not in measures]
+    heard.sort(key=itemgetter(0), reverse=True)
     matched, signals = reading.matched, reading.signals
-    left = MOST_SHOWN
-    for weight, tier, name in said:
-        if weight < LEAST_SHOWN or not left:
-            return
-        if name in measures:
-            continue
-        left -= 1
-        if name in signals:
-            label, found = name, matched.get(name, "")
-        else:
-            label, found = "word", name.strip(f"{UNLISTED}^ ")
-        yield Signal(tier=TASK_TIERS[tier], name=label, matched=found, weight=round(weight, 3))
+    return [
+        Signal(
+            tier=TASK_TIERS[tier],
+            name=name if name in signals else WORD,
+            matched=matched.get(name, "") if name in signals else name.strip(MARKS),
+            weight=int(weight * 1000 + 0.5) / 1000,
+        )
+        for weight, tier, name in heard[:MOST_SHOWN]
+    ]

@@ -1,8 +1,8 @@
 """Read a request into named features: what it asks for, of what, and how much of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import filterfalse, pairwise
 
 from app.core.cues import CUES, FILLERS, MUTED, NOUNS, PHRASES, QUESTIONS, THINGS, VERBS
 from app.core.gazetteer import SYSTEM_PAIRS, SYSTEM_WORDS, SYSTEMS
@@ -32,6 +32,19 @@ STRENGTHS, STRONGEST = {1: 1.0, 2: 1.3}, 1.5
 LAST_WORDS = frozenset(pair.partition(" ")[2] for pair in (*PHRASES, *SYSTEM_PAIRS))
 """Words that may end a phrase: before others none is looked for."""
 SILENT = MUTED | {","}
+TELLING = (CUES.keys() | VERBS.keys() | LAST_WORDS) - SILENT
+"""Words that may say what is asked: others are passed over."""
+OF_SYSTEMS = SYSTEMS.keys() | SYSTEM_WORDS.keys() | LAST_WORDS
+"""Words that may name a system: others are passed over."""
+NAMED = ("a system", "2 systems", "3 systems", "4 systems")
+NAMED_OR_KINDS = ("2 systems or kinds", "3 systems or kinds", "4 systems or kinds")
+FLOWS = frozenset("to into through between across".split())
+"""Words before a system that something goes from or to."""
+LENGTHS = (4, 7, 11, 16, 24, 36)
+BY_LENGTH = tuple(
+    {f"{least} words": 1.0 for least in LENGTHS if words >= least} for words in range(37)
+)
+"""What the length of a request says, by its words."""
 UNSPACED = "\u2e80"
 """From here on scripts put no spaces between words: two signs are taken for one."""
 
@@ -66,8 +79,9 @@ def read(text: str) -> Reading:
     rest = [one for at, one in enumerate(sentences) if at not in (0, lead)]
     if rest:
         _read_rest(rest, [head for head in heads[lead + 1 :] if head], found)
-    _read_systems(sentences, heads[lead], found)
-    _read_words(sentences, heads[lead], found)
+    spoken = [word for sentence in sentences for word in sentence]
+    _read_systems(spoken, heads[lead], found)
+    _read_words(spoken, heads[lead], found)
     return found
 
 
@@ -85,13 +99,14 @@ def _sentences(text: str) -> list[Sentence]:
     now: Sentence = []
     count = 0
     for line in text.split("\n"):
-        for chunk in line.split():
-            count += 1
-            if chunk.isalpha():
-                word = chunk.lower()
-                if word != chunk and _is_mixed(chunk) and word not in SYSTEMS:
-                    word = MASK
-                now.append(word)
+        chunks = line.split()
+        count += len(chunks)
+        for chunk, word, is_word in zip(
+            chunks, line.lower().split(), map(str.isalpha, chunks), strict=True
+        ):
+            if is_word:
+                is_name = word != chunk and _is_mixed(chunk) and word not in SYSTEMS
+                now.append(MASK if is_name else word)
                 continue
             _read_chunk(chunk, now)
             if chunk[-1] in ".!?;。？！" and now:
@@ -216,46 +231,43 @@ def _read_asked(words: Sentence, head: tuple[str, int] | None, found: Reading) -
     if head:
         matched[f"asks: {asks}"] = words[place] if place < len(words) else asks
 
-    before = ""
-    commas = verbs = 0
+    verbs = 0
     seen: dict[str, int] = {}
-    for at, word in enumerate(words):
-        if word == ",":
-            commas += 1
-            before = ","
-            continue
-        if word in MUTED:
-            continue
+    for at, word in [(at, word) for at, word in enumerate(words) if word in TELLING]:
         if word in CUES:
             for cue in CUES[word]:
                 seen[cue] = seen.get(cue, 0) + 1
                 matched.setdefault(cue, word)
-        if word in LAST_WORDS and (pair := f"{before} {word}") in PHRASES:
+        if word in LAST_WORDS and (pair := f"{_before(words, at)} {word}") in PHRASES:
             cue = PHRASES[pair]
             seen[cue] = seen.get(cue, 0) + 1
             matched[cue] = pair
-        if word in VERBS and at > place >= 0 and before in (",", "and", "then"):
+        if at > place >= 0 and word in VERBS and _before(words, at) in (",", "and", "then"):
             verbs += 1
             signals[f"also: {VERBS[word]}"] = 1.0
-        before = word
 
     for cue, count in seen.items():
         signals[cue] = STRENGTHS.get(count, STRONGEST)
         signals[f"{asks} + {cue}"] = 1.0
-    _read_measure(words, place, commas, verbs, asks, found)
+    _read_measure(words, place, verbs, asks, found)
 
 
-def _read_measure(
-    words: Sentence, place: int, commas: int, verbs: int, asks: str, found: Reading
-) -> None:
+def _before(words: Sentence, at: int) -> str:
+    """The word before, politeness aside."""
+    while at:
+        at -= 1
+        if words[at] not in MUTED:
+            return words[at]
+    return ""
+
+
+def _read_measure(words: Sentence, place: int, verbs: int, asks: str, found: Reading) -> None:
     signals = found.signals
-    count = found.words = len(words) - commas
-    for least in (4, 7, 11, 16, 24, 36):
-        if count >= least:
-            signals[f"{least} words"] = 1.0
-    for least in (1, 2, 3):
-        if verbs >= least:
-            signals[f"{least} more things to do"] = 1.0
+    commas = words.count(",")
+    found.words = len(words) - commas
+    signals.update(BY_LENGTH[min(found.words, LENGTHS[-1])])
+    for least in range(1, min(verbs, 3) + 1):
+        signals[f"{least} more things to do"] = 1.0
     for least in (2, 4):
         if commas >= least:
             signals[f"{least} commas"] = 1.0
@@ -281,14 +293,14 @@ def _read_measure(
 def _read_rest(rest: Sequence[Sentence], heads: Sequence[tuple[str, int]], found: Reading) -> None:
     signals = found.signals
     found.words += sum(map(len, rest))
-    cues: set[str] = set()
+    cues: dict[str, None] = {}
     before = ""
     for sentence in rest:
         for word in sentence:
             if word in CUES:
-                cues.update(CUES[word])
+                cues.update(dict.fromkeys(CUES[word]))
             if word in LAST_WORDS and (pair := f"{before} {word}") in PHRASES:
-                cues.add(PHRASES[pair])
+                cues[PHRASES[pair]] = None
             before = word
     for cue in cues:
         signals[f"beside: {cue}"] = 1.0
@@ -301,30 +313,19 @@ def _read_rest(rest: Sequence[Sentence], heads: Sequence[tuple[str, int]], found
             signals[f"{least} more requests"] = 1.0
 
 
-def _read_words(
-    sentences: Sequence[Sentence], head: tuple[str, int] | None, found: Reading
-) -> None:
+def _read_words(spoken: Sentence, head: tuple[str, int] | None, found: Reading) -> None:
     """List the words and pairs of words, and count what topics they speak of."""
-    words: dict[str, None] = {}
-    pairs: dict[str, None] = {}
-    before = "^"
-    for sentence in sentences:
-        for word in sentence:
-            if word in SILENT:
-                continue
-            if word.isascii() or word[0] < UNSPACED:
-                words[word] = None
-                stem = word[:STEM]
-                pairs[f"{before} {stem}"] = None
-                before = stem
-            else:
-                words.update(dict.fromkeys(map("".join, pairwise(word))))
-    found.vocabulary = list(words)
-    found.pairs = list(pairs)
+    words = list(filterfalse(SILENT.__contains__, spoken))
+    spaced = words if "".join(words).isascii() else [one for one in words if one[0] < UNSPACED]
+    stems = [word[:STEM] for word in spaced]
+    if spaced is not words:
+        words = [sign for word in words for sign in _signs(word)]
+    found.vocabulary = list(dict.fromkeys(words))
+    found.pairs = list(dict.fromkeys(map(" ".join, pairwise(("^", *stems)))))
     signals, matched = found.signals, found.matched
     asks = "states" if head is None else head[0]
     seen: dict[str, int] = {}
-    for word in words:
+    for word in found.vocabulary:
         if word in TOPICS:
             for topic in TOPICS[word]:
                 seen[topic] = seen.get(topic, 0) + 1
@@ -334,40 +335,40 @@ def _read_words(
         signals[f"{asks} + {topic}"] = 1.0
 
 
-def _read_systems(
-    sentences: Sequence[Sentence], head: tuple[str, int] | None, found: Reading
-) -> None:
+def _signs(word: str) -> Iterable[str]:
+    """A word by itself, or the pairs of signs of one in a script without spaces."""
+    return (word,) if word[0] < UNSPACED else map("".join, pairwise(word))
+
+
+def _read_systems(spoken: Sentence, head: tuple[str, int] | None, found: Reading) -> None:
     """Count the systems that are named, and the kinds of system that are spoken of."""
     named: dict[str, str] = {}
     kinds: dict[str, str] = {}
-    before = ""
     flows = False
-    for sentence in sentences:
-        for word in sentence:
-            if word in SYSTEMS:
-                named[SYSTEMS[word]] = word
-                flows = flows or before in ("to", "into", "through", "between", "across")
-            elif word in SYSTEM_WORDS:
-                kinds[SYSTEM_WORDS[word]] = word
-                flows = flows or before in ("to", "into", "through", "between", "across")
-            elif word in LAST_WORDS and (pair := f"{before} {word}") in SYSTEM_PAIRS:
-                named[SYSTEM_PAIRS[pair]] = pair
-            before = word
+    for at, word in [(at, word) for at, word in enumerate(spoken) if word in OF_SYSTEMS]:
+        before = spoken[at - 1] if at else ""
+        if word in SYSTEMS:
+            named[SYSTEMS[word]] = word
+            flows = flows or before in FLOWS
+        elif word in SYSTEM_WORDS:
+            kinds[SYSTEM_WORDS[word]] = word
+            flows = flows or before in FLOWS
+        elif (pair := f"{before} {word}") in SYSTEM_PAIRS:
+            named[SYSTEM_PAIRS[pair]] = pair
     if not named and not kinds:
         return
     signals, matched = found.signals, found.matched
     asks = "states" if head is None else head[0]
-    for least in (1, 2, 3, 4):
-        if len(named) >= least:
-            name = f"{least} systems" if least > 1 else "a system"
-            signals[name] = 1.0
-            matched[name] = ", ".join(list(named.values())[:4])
+    words = ", ".join([*named.values()][:4])
+    for name in NAMED[: len(named)]:
+        signals[name] = 1.0
+        matched[name] = words
     total = len(named) + len(kinds)
     if kinds and total >= 2:
-        for least in (2, 3, 4):
-            if total >= least:
-                signals[f"{least} systems or kinds"] = 1.0
-                matched[f"{least} systems or kinds"] = ", ".join([*named, *kinds][:4])
+        words = ", ".join([*named, *kinds][:4])
+        for name in NAMED_OR_KINDS[: total - 1]:
+            signals[name] = 1.0
+            matched[name] = words
     if total >= 2:
         signals[f"{asks} + systems"] = 1.0
         if flows:
