@@ -9,6 +9,7 @@ import numpy as np
 from app.core.hygiene import MASK
 from app.core.learned import share
 from app.core.reading import NUMBER, Reading, parts_of
+from training.detector.data import Example, labels_of
 from training.detector.fit import Floats, Rows, Spelt, fit
 from training.detector.priors import BIAS, PRIORS
 
@@ -25,7 +26,10 @@ _MARKS = frozenset(f"{MASK}{NUMBER}?^ ")
 
 @dataclass(frozen=True)
 class Columns:
-    """The features that a fit knows, in the order of its columns; before the parts a constant."""
+    """The features that a fit knows, in the order of its columns.
+
+    Signals, words, pairs, a constant, parts of words.
+    """
 
     signals: dict[str, int]
     words: dict[str, int]
@@ -109,15 +113,19 @@ def rows_of(readings: Sequence[Reading], columns: Columns) -> Spelt:
     )
 
 
-def fit_all(readings: Sequence[Reading], labels: Floats) -> tuple[Columns, Floats]:
-    """Weights for each of the three questions.
-
-    labels: both labels of each text.
-    """
-    columns = columns_of(readings)
-    x = rows_of(readings, columns)
+def fit_all(examples: Sequence[Example], *, is_rough: bool = False) -> tuple[Columns, Floats]:
+    """Weights for each of the three questions, of features that our own texts have."""
+    columns = columns_of([one.reading for one in examples if one.is_ours])
+    x = rows_of([one.reading for one in examples], columns)
+    labels = labels_of(examples)
     weights = [
-        fit(x, (labels > rung).mean(axis=1), columns.prior[:, rung], columns.variance)
+        fit(
+            x,
+            (labels > rung).mean(axis=1),
+            columns.prior[:, rung],
+            columns.variance,
+            is_rough=is_rough,
+        )
         for rung in range(3)
     ]
     return columns, np.array(weights).T

@@ -112,7 +112,7 @@ PRIORS: dict[str, tuple[float, float, float]] = {
     "look up + systems": (-0.2, -0.4, -1.0),
     "change a detail + detail": (-0.6, -0.4, 0.0),
     "change a detail + platform": (-0.1, -0.2, -0.4),
-    "review + performance": (0.3, 1.2, 0.0),
+    "review + performance": (0.3, 2.5, 0.0),
     "review + several": (0.1, 0.5, 0.0),
     "review + coverage": (0.1, 0.7, 0.0),
     "review + this one": (0.1, -0.5, -0.1),

@@ -1,7 +1,8 @@
-"""Make the weights that ship, and measure them on texts of writers that were left out.
+"""Make the weights that ship, and measure them on texts of writers and sources that were left out.
 
     uv run python -m training.detector.train            writes app/presets/detector.json
     uv run python -m training.detector.train --check    only says whether it would be another file
+    uv run python -m training.detector.train --ours     of our own texts alone
 
 There is no chance in it: the same texts and priors give the same file.
 """
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from app.core.complexity import TASK_TIERS, rung
+from app.core.complexity import TASK_TIERS
 from app.core.detection import Detection
 from app.core.learned import (
     FINE,
@@ -30,7 +31,8 @@ from app.core.learned import (
     weigh,
     weighed,
 )
-from app.core.reading import Reading, parts_of, read
+from app.core.reading import parts_of
+from training.detector.data import FOLDS, Example, collected, ours
 from training.detector.fit import Floats
 from training.detector.matrix import Columns, fit_all
 from training.detector.scores import scores
@@ -43,26 +45,14 @@ LEAST = 0.3
 """Pairs whose weights never reach this are left out: they take time to load and decide little."""
 LEAST_PART = 0.04
 """The same of parts of words."""
-FOLDS = 13
-"""Groups of writers that are left out in turns."""
 TEMPERATURES = [round(0.6 + 0.05 * step, 2) for step in range(29)]
 MEASURES = ("words", "commas", "more sentences", "more things to do", "more requests")
 FORMS = {"states", "a name", "a number", "question mark", "this one"}
 
 
-def texts() -> list[dict[str, Any]]:
-    """What there is to learn from. Texts without a task are left out: the rubric scores them
-    apart, and the service answers medium, 0.50."""
-    files = sorted(HERE.glob("texts-*.jsonl"))
-    lines = (
-        line for file in files for line in file.read_text(encoding="utf-8").split("\n") if line
-    )
-    return [row for line in lines if not (row := json.loads(line)).get("no_task")]
-
-
 def weights_of(columns: Columns, fitted: Floats, temperature: float) -> Weights:
     """What a fit came to, as the service reads it."""
-    three = [tuple(round(float(weight), 3) for weight in one) for one in fitted]
+    three = [(round(float(a), 3), round(float(b), 3), round(float(c), 3)) for a, b, c in fitted]
     signals = {name: weighed(three[at]) for name, at in columns.signals.items()}
     spelled = fitted[columns.constant + 1 :]
     words = {
@@ -95,40 +85,28 @@ def weights_of(columns: Columns, fitted: Floats, temperature: float) -> Weights:
     )
 
 
-def judged(readings: Sequence[Reading], weights: Weights) -> tuple[list[int], list[float]]:
-    """The rungs decided, and the confidence of each."""
-    decided, confidences = [], []
-    for reading in readings:
-        chances = probabilities(weigh(reading, weights)[0], weights, Detection())
-        decided.append(cheapest(chances, Detection().under_cost))
-        confidences.append(chances[decided[-1]])
-    return decided, confidences
+def judged(example: Example, weights: Weights) -> tuple[int, float]:
+    """The rung decided, and its confidence."""
+    chances = probabilities(weigh(example.reading, weights)[0], weights, Detection())
+    decided = cheapest(chances, Detection().under_cost)
+    return decided, chances[decided]
 
 
-def surprise(readings: Sequence[Reading], labels: Sequence[int], weights: Weights) -> float:
-    """Minus the log likelihood of labels."""
-    chances = (
-        probabilities(weigh(reading, weights)[0], weights, Detection()) for reading in readings
-    )
-    return -sum(float(np.log(one[label])) for one, label in zip(chances, labels, strict=True))
+def surprise(example: Example, weights: Weights) -> float:
+    """Minus the log likelihood of its first label."""
+    chances = probabilities(weigh(example.reading, weights)[0], weights, Detection())
+    return -float(np.log(chances[example.first]))
 
 
-def leave_writers_out(
-    rows: Sequence[dict[str, Any]], readings: Sequence[Reading], labels: Floats
-) -> tuple[list[int], list[list[Weights]]]:
-    """For each group of writers the weights fitted without; which group each text is in."""
-    fold = [row["writer"] % FOLDS for row in rows]
+def leave_out(examples: Sequence[Example]) -> list[Weights]:
+    """For each group of writers and sources the weights fitted without."""
     with ProcessPoolExecutor() as pool:
-        return fold, list(pool.map(partial(_without, fold, readings, labels), range(FOLDS)))
+        return list(pool.map(partial(_without, examples), range(FOLDS)))
 
 
-def _without(
-    fold: Sequence[int], readings: Sequence[Reading], labels: Floats, left_out: int
-) -> list[Weights]:
-    others = [index for index, mine in enumerate(fold) if mine != left_out]
-    columns, fitted = fit_all([readings[one] for one in others], labels[others])
-    made = weights_of(columns, fitted, 1.0)
-    return [replace(made, temperature=one) for one in TEMPERATURES]
+def _without(examples: Sequence[Example], left_out: int) -> Weights:
+    columns, fitted = fit_all([one for one in examples if one.fold != left_out], is_rough=True)
+    return weights_of(columns, fitted, 1.0)
 
 
 def main() -> None:
@@ -136,58 +114,57 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--no-measure", action="store_true", help="keep temperature and results")
+    parser.add_argument("--ours", action="store_true", help="fit on no texts but our own")
     options = parser.parse_args()
-    rows = texts()
-    readings = [read(row["text"]) for row in rows]
-    labels = np.array([[rung(row["first"]), rung(row["second"])] for row in rows])
+    examples = ours() if options.ours else [*ours(), *collected()]
     if options.check or options.no_measure:
         temperature = json.loads(OUT.read_text(encoding="utf-8"))["temperature"]
     else:
-        temperature = measure(rows, readings, labels)
-    columns, fitted = fit_all(readings, labels)
+        temperature = measure(examples)
+    columns, fitted = fit_all(examples)
     made = written(weights_of(columns, fitted, temperature))
     if options.check:
         sys.exit(0 if OUT.read_text(encoding="utf-8") == made else "another file")
     OUT.write_text(made, encoding="utf-8")
 
 
-def measure(rows: Sequence[dict[str, Any]], readings: Sequence[Reading], labels: Floats) -> float:
-    """The temperature, and in `results.json` how texts of writers left out were judged with it.
+def measure(examples: Sequence[Example]) -> float:
+    """The temperature, and in `results.json` how texts that were left out were judged with it.
 
-    Of texts that both labels agree on.
+    The temperature is the likeliest for other people's texts, scores are of texts that both labels
+    agree on.
     """
-    fold, fitted = leave_writers_out(rows, readings, labels)
-    truth = labels[:, 0].tolist()
+    fitted = leave_out(examples)
+    others = [one for one in examples if not one.is_ours] or examples
     losses = [
-        sum(
-            surprise([readings[one]], [truth[one]], fitted[fold[one]][step])
-            for one in range(len(rows))
-        )
-        for step in range(len(TEMPERATURES))
+        sum(surprise(one, replace(fitted[one.fold], temperature=degree)) for one in others)
+        for degree in TEMPERATURES
     ]
-    best = int(np.argmin(losses))
-    each = [judged([readings[one]], fitted[fold[one]][best]) for one in range(len(rows))]
-    decided = [one[0][0] for one in each]
-    confidences = [one[1][0] for one in each]
-    agreed = [at for at, row in enumerate(rows) if row["first"] == row["second"]]
+    best = TEMPERATURES[int(np.argmin(losses))]
+    left_out = [replace(weights, temperature=best) for weights in fitted]
+    agreed = [(one, *judged(one, left_out[one.fold])) for one in examples if one.is_agreed]
     found: dict[str, Any] = {
-        "left out": scores(*_of(agreed, truth, decided, confidences)),
+        "ours": _scores([row for row in agreed if row[0].is_ours]),
+        "collected": _scores([row for row in agreed if not row[0].is_ours]),
         "writers": {},
     }
-    for writer in sorted({row["writer"] for row in rows}):
-        mine = [at for at in agreed if rows[at]["writer"] == writer]
-        one = scores(*_of(mine, truth, decided, confidences))
+    for writer in sorted({one.writer for one in examples if one.writer is not None}):
+        one = _scores([row for row in agreed if row[0].writer == writer])
         found["writers"][str(writer)] = {
             key: one[key] for key in ("texts", "accuracy", "mean_tier_error", "under")
         }
     found["tiers"] = list(TASK_TIERS)
     RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(found["left out"], indent=1), TEMPERATURES[best])
-    return TEMPERATURES[best]
+    print(json.dumps({key: found[key] for key in ("ours", "collected")}, indent=1), best)
+    return best
 
 
-def _of(places: Sequence[int], *columns: Sequence[Any]) -> list[list[Any]]:
-    return [[values[at] for at in places] for values in columns]
+def _scores(judged_: Sequence[tuple[Example, int, float]]) -> dict[str, Any]:
+    return scores(
+        [one.first for one, _, _ in judged_],
+        [decided for _, decided, _ in judged_],
+        [confidence for _, _, confidence in judged_],
+    )
 
 
 def written(weights: Weights) -> str:

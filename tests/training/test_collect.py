@@ -1,0 +1,77 @@
+"""What is kept of other people's texts: enough to fit to, not what they say."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.core.learned import weigh
+from app.core.reading import read
+from app.presets.detector import weights
+from training.detector import collect
+from training.detector.collect import FREE, kept_of
+from training.detector.data import COLLECTED, collected
+from training.detector.matrix import Columns, columns_of
+
+LINES = [json.loads(line) for line in COLLECTED.read_text(encoding="utf-8").splitlines()]
+TEXT = "Find out why the nightly export of the orders stops half way, and repair it"
+
+
+def line(text: str = TEXT, licence: str = "MIT") -> dict[str, Any]:
+    return {
+        "text": text,
+        "source": "somebody/something",
+        "licence": licence,
+        "first": "complex",
+        "second": "medium",
+    }
+
+
+def columns(*texts: str) -> Columns:
+    """Of texts that each come often enough to be known."""
+    return columns_of([read(text) for text in texts for _ in range(3)])
+
+
+def test_all_that_is_kept_is_free_to_use_and_sorted() -> None:
+    assert len(LINES) > 4_000
+    assert len({one["source"] for one in LINES}) > 1_000
+    for one in LINES:
+        assert set(one) == set(kept_of(line(), columns(TEXT)))
+        assert any(licence in one["licence"] for licence in FREE)
+        assert one["words"] == sorted(one["words"])
+        assert one["pairs"] == sorted(one["pairs"])
+        assert len(one["words"]) <= one["count"]
+
+
+def test_words_that_our_texts_do_not_have_are_not_kept() -> None:
+    kept = kept_of(line("Repair the export of Mrs Fotheringay"), columns(TEXT))
+    assert kept["words"] == ["export", "of", "repair", "the"]
+    assert kept["count"] == 6
+    assert "fother" not in json.dumps(kept)
+
+
+def test_what_is_kept_weighs_what_the_text_weighs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "collected.jsonl"
+    file.write_text(json.dumps(kept_of(line(), columns(TEXT))) + "\n", encoding="utf-8")
+    monkeypatch.setattr("training.detector.data.COLLECTED", file)
+    (kept,) = collected()
+    assert (kept.first, kept.second, kept.is_ours, kept.is_agreed) == (2, 1, False, False)
+    whole, _ = weigh(read(TEXT), weights())
+    assert weigh(kept.reading, weights())[0] == pytest.approx(whole, abs=1e-9)
+
+
+def test_a_line_without_a_free_licence_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "mine.jsonl"
+    lines = [line(), line("Count the rows", licence="all rights reserved")]
+    file.write_text("".join(f"{json.dumps(one)}\n" for one in lines), encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["collect", str(file)])
+    monkeypatch.setattr(collect, "COLLECTED", tmp_path / "out.jsonl")
+    with pytest.raises(SystemExit, match="all rights reserved"):
+        collect.main()
+    assert not (tmp_path / "out.jsonl").exists()
