@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def measure(beside: Beside | None) -> int:
-    """Each text in turns with the rules and, where it is there, LiteLLM's router."""
+    """Each text in turns with the rules; then, where it is there, LiteLLM's router."""
     limits = Limits("Judging a task: CPU")
     detection = Detection()
     for name, (text, repeats, bar) in TEXTS.items():
@@ -91,10 +91,9 @@ def litellm() -> Iterator[Beside]:
 
             def judge_once(text: str, repeats: int) -> float:
                 print(json.dumps({"text": text, "repeats": repeats}), file=asked, flush=True)
-                return float(json.loads(answered.readline())["us"])
+                return float(answered.readline())
 
             yield judge_once
-            asked.close()
 
 
 def interleaved(

@@ -67,7 +67,7 @@ class Weights:
 
     bias: Three
     temperature: float
-    """Log odds are divided by it; it suits texts of our own that were left out of a fit."""
+    """Log odds are divided by it; it suits real texts whose sources were left out of a fit."""
     signals: Mapping[str, Weighed]
     measures: frozenset[str]
     """Signals of size and form: alone they are no evidence."""

@@ -3,9 +3,10 @@
     uv run python -m training.detector.collect FILE ...        writes collected.jsonl
 
 Each line of a file has `text`, `source`, `licence`, and two labels, `first` and `second`. Of a text
-are kept its labels, where it stands, and, sorted, those of its signals, words and pairs of words
-that several of our own texts have: it cannot be read again from these. A licence that does not
-allow to use and pass on is refused.
+are kept its labels, where it stands, its signals, and, sorted, those of its words and pairs of
+words that several of our own texts have; of pairs every other one where all words are kept, so that
+the words cannot be put back in order. A licence is one of `FREE`, by its SPDX name, or several of
+these; others are refused.
 """
 
 import json
@@ -18,7 +19,13 @@ from app.core.reading import read
 from training.detector.data import COLLECTED, texts
 from training.detector.matrix import Columns, columns_of
 
-FREE = "MIT Apache BSD ISC MPL Mozilla Unlicense CC0 Zope Python HPND".split()
+FREE = frozenset(
+    """
+    MIT Apache-2.0 BSD BSD-2-Clause BSD-3-Clause ISC MPL-2.0 Unlicense CC0-1.0 PSF-2.0 0BSD
+    """.split()
+)
+FEWEST = 2
+"""Words that must be left of a text."""
 
 
 def main() -> None:
@@ -29,19 +36,28 @@ def main() -> None:
         for line in Path(name).read_text(encoding="utf-8").split("\n")
         if line
     ]
-    refused = {row["licence"] for row in rows if not any(one in row["licence"] for one in FREE)}
+    refused = {row["licence"] for row in rows if not is_free(row["licence"])}
     if refused:
         sys.exit(f"Not free to use: {', '.join(sorted(refused))}. Leave these lines out.")
     columns = columns_of([read(row["text"]) for row in texts()])
-    kept = sorted(json.dumps(kept_of(row, columns), ensure_ascii=False) for row in rows)
-    COLLECTED.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-    print(f"{len(kept)} texts of {len({row['source'] for row in rows})} sources")
+    found = [kept for row in rows if len((kept := kept_of(row, columns))["words"]) >= FEWEST]
+    lines = sorted(json.dumps(kept, ensure_ascii=False) for kept in found)
+    COLLECTED.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    print(f"{len(lines)} texts of {len({kept['source'] for kept in found})} sources")
+
+
+def is_free(licence: str) -> bool:
+    """Whether a licence allows to use a text and to pass on what is made of it."""
+    return FREE.issuperset(licence.replace(" OR ", " AND ").split(" AND "))
 
 
 def kept_of(row: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
     """What is kept of a text."""
     reading = read(row["text"])
     signals = _known(reading.signals, columns.signals)
+    words, pairs = _known(reading.vocabulary, columns.words), _known(reading.pairs, columns.pairs)
+    if len(words) == len(reading.vocabulary):
+        pairs = pairs[::2]
     return {
         "source": row["source"],
         "licence": row["licence"],
@@ -49,8 +65,8 @@ def kept_of(row: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
         "second": row["second"],
         "count": len(reading.vocabulary),
         "signals": {name: reading.signals[name] for name in signals},
-        "words": _known(reading.vocabulary, columns.words),
-        "pairs": _known(reading.pairs, columns.pairs),
+        "words": words,
+        "pairs": pairs,
     }
 
 

@@ -83,11 +83,16 @@ def collected() -> list[Example]:
             ),
             first=rung(row["first"]),
             second=rung(row["second"]),
-            fold=crc32(row["source"].encode()) % FOLDS,
+            fold=crc32(_project(row["source"]).encode()) % FOLDS,
             writer=None,
         )
         for row in _lines(COLLECTED)
     ]
+
+
+def _project(source: str) -> str:
+    """What a project is called, wherever it is found."""
+    return source.rpartition("/")[2].rpartition(":")[2].lower()
 
 
 def _lines(file: Path) -> list[dict[str, Any]]:

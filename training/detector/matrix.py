@@ -14,7 +14,7 @@ from training.detector.fit import Floats, Rows, Spelt, fit
 from training.detector.priors import BIAS, PRIORS
 
 SIGNAL, WORD, PAIR, PART, CONSTANT = 0.2, 0.4, 0.8, 0.1, 4.0
-"""How far weights may leave their priors (variances). Chosen by texts of writers left out."""
+"""How far weights may leave their priors (variances). Chosen by texts left out."""
 
 RARE = 2
 RARE_PART = 3

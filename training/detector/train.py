@@ -143,11 +143,11 @@ def measure(examples: Sequence[Example]) -> float:
     best = TEMPERATURES[int(np.argmin(losses))]
     left_out = [replace(weights, temperature=best) for weights in fitted]
     agreed = [(one, *judged(one, left_out[one.fold])) for one in examples if one.is_agreed]
-    found: dict[str, Any] = {
-        "ours": _scores([row for row in agreed if row[0].is_ours]),
-        "collected": _scores([row for row in agreed if not row[0].is_ours]),
-        "writers": {},
-    }
+    found: dict[str, Any] = {"ours": _scores([row for row in agreed if row[0].is_ours])}
+    if theirs := [row for row in agreed if not row[0].is_ours]:
+        found["collected"] = _scores(theirs)
+    print(json.dumps(found, indent=1), best)
+    found["writers"] = {}
     for writer in sorted({one.writer for one in examples if one.writer is not None}):
         one = _scores([row for row in agreed if row[0].writer == writer])
         found["writers"][str(writer)] = {
@@ -155,7 +155,6 @@ def measure(examples: Sequence[Example]) -> float:
         }
     found["tiers"] = list(TASK_TIERS)
     RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps({key: found[key] for key in ("ours", "collected")}, indent=1), best)
     return best
 
 
