@@ -5,8 +5,8 @@
 Each line of a file has `text`, `source`, `licence`, and two labels, `first` and `second`. Of a text
 are kept its labels, where it stands, its signals, and, sorted, those of its words and pairs of
 words that several of our own texts have; of pairs every other one where all words are kept, so that
-the words cannot be put back in order. A licence is one of `FREE`, by its SPDX name, or several of
-these; others are refused.
+texts are not there in order (that of very short ones can be guessed). A licence is one of `FREE`,
+by its SPDX name, or several of these; others are refused.
 """
 
 import json
